@@ -1,0 +1,98 @@
+"""TensorWeaver: every loss function, written once as a plain formula, for every array library.
+
+>>> import tensorweaver as tw
+>>> tw.mse_loss([[10.0], [60.0]], [[32.0], [212.0]])
+np.float64(11794.0)
+>>> loss, gradient = tw.cross_entropy_loss.value_and_grad([[2.0, 1.0, 0.1]], [0])
+>>> gradient.round(3)
+array([[-0.341,  0.242,  0.099]])
+"""
+
+from tensorweaver.backends import (
+    array_namespace,
+    available_backends,
+    get_backend,
+    set_backend,
+    use_backend,
+)
+from tensorweaver.backends.validation import use_validation
+from tensorweaver.check import GradientMismatchError, check_gradient
+from tensorweaver.errors import (
+    ArgumentError,
+    BackendError,
+    BackendUnavailableError,
+    DTypeError,
+    LabelError,
+    ShapeError,
+    TensorWeaverError,
+    TraceError,
+)
+from tensorweaver.functions import (
+    log_sigmoid,
+    log_softmax,
+    logsumexp,
+    one_hot,
+    sigmoid,
+    softmax,
+    softplus,
+)
+from tensorweaver.loss import Loss, pointwise, rowwise
+from tensorweaver.losses.binary_cross_entropy import (
+    binary_cross_entropy_loss,
+    binary_cross_entropy_with_logits_loss,
+)
+from tensorweaver.losses.cross_entropy import (
+    cross_entropy_loss,
+    nll_loss,
+    softmax_cross_entropy_backward,
+)
+from tensorweaver.losses.huber import huber_loss, smooth_l1_loss
+from tensorweaver.losses.kl_div import kl_div_loss
+from tensorweaver.losses.l1 import l1_loss
+from tensorweaver.losses.mse import mse_loss
+from tensorweaver.tape import is_grad_enabled, no_grad
+from tensorweaver.tensor import Tensor
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ArgumentError",
+    "BackendError",
+    "BackendUnavailableError",
+    "DTypeError",
+    "GradientMismatchError",
+    "LabelError",
+    "Loss",
+    "ShapeError",
+    "Tensor",
+    "TensorWeaverError",
+    "TraceError",
+    "array_namespace",
+    "available_backends",
+    "binary_cross_entropy_loss",
+    "binary_cross_entropy_with_logits_loss",
+    "check_gradient",
+    "cross_entropy_loss",
+    "get_backend",
+    "huber_loss",
+    "is_grad_enabled",
+    "kl_div_loss",
+    "l1_loss",
+    "log_sigmoid",
+    "log_softmax",
+    "logsumexp",
+    "mse_loss",
+    "nll_loss",
+    "no_grad",
+    "one_hot",
+    "pointwise",
+    "rowwise",
+    "set_backend",
+    "sigmoid",
+    "smooth_l1_loss",
+    "softmax",
+    "softmax_cross_entropy_backward",
+    "softplus",
+    "use_backend",
+    "use_validation",
+]

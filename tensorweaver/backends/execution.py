@@ -1,0 +1,106 @@
+"""What running a kernel asks of an array library, beyond the functions of the standard."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from tensorweaver.backends.validation import validating
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["Derivatives", "Execution"]
+
+NOTHING: AbstractContextManager[None] = nullcontext()
+
+
+class Derivatives(Protocol):
+    """A kernel's derivatives, for a library with differentiation of its own."""
+
+    #: The places of the real-valued inputs among all inputs.
+    positions: Sequence[int]
+    #: For each of these, the axis over which `slope * tangent` is summed to make the output's tangent; None for none.
+    sums: Sequence[int | None]
+
+    def slopes(self, wrt: tuple[int, ...]) -> Callable[..., tuple[Any, ...]]:
+        """From the inputs to the derivative of the output by each input in `wrt`."""
+        ...
+
+    def product(self, along: tuple[int, ...], wrt: tuple[int, ...]) -> Callable[..., tuple[Any, ...]]:
+        """From the inputs and a vector for each of `along` to the second derivative times these, for each of `wrt`."""
+        ...
+
+
+class Execution:
+    """The defaults suit an eager library that follows the standard; `Backend` inherits them."""
+
+    #: Do kernels run faster, or sum more exactly, with the class axis last and contiguous?
+    wants_classes_last: ClassVar[bool] = False
+    #: Has it differentiation of its own, which should learn our derivatives?
+    differentiates: ClassVar[bool] = False
+
+    def functions(self, axis: int) -> dict[str, Callable[..., Any]]:
+        """What a kernel calls in place of the standard's function of that name, for rows along `axis`."""
+        return {}
+
+    def constant(self, value: float, dtype: str, device: Any) -> Any:
+        """A number as an operand of the library's functions, with that dtype."""
+        return self.asarray(value, dtype, device)
+
+    def label_dtype(self) -> str:
+        """The dtype that indexes arrays."""
+        return "int64"
+
+    def labels_visible(self, array: Any) -> bool:
+        """May labels be checked? Where that would stall a device, only on request."""
+        return self.concrete(array) or (validating() and self.has_numbers(array))
+
+    def has_numbers(self, array: Any) -> bool:
+        """Would its numbers come, if one waited for them?"""
+        return self.concrete(array)
+
+    def quiet(self) -> AbstractContextManager[Any]:
+        """A context in which infinities and NaN arise without warnings: they are results, not mishaps."""
+        return NOTHING
+
+    def total(self, array: Any) -> Any:
+        """The sum of all elements."""
+        return self.namespace().sum(array)
+
+    def quotient(self, total: Any, divisor: Any, dtype: str) -> Any:
+        """`total / divisor`; a sum of nothing stays 0."""
+        if isinstance(divisor, float):
+            return total if divisor in {0.0, 1.0} else total / divisor
+        xp = self.namespace()
+        return total / xp.where(divisor == 0, xp.ones_like(divisor), divisor)
+
+    def inverse(self, divisor: Any, dtype: str) -> Any:
+        """`1 / divisor`, and 0 for nothing."""
+        if isinstance(divisor, float):
+            return 0.0 if divisor == 0 else 1.0 / divisor
+        xp = self.namespace()
+        ones = xp.ones_like(divisor)
+        return xp.where(divisor == 0, xp.zeros_like(divisor), ones / xp.where(divisor == 0, ones, divisor))
+
+    def move_axis(self, array: Any, source: int, destination: int) -> Any:
+        """The array with one axis elsewhere, laid out as kernels like it."""
+        return self.namespace().moveaxis(array, source, destination)
+
+    def writable(self, array: Any) -> bool:
+        """Can it be written to?"""
+        return True
+
+    def write(self, target: Any, values: Any) -> None:
+        """Put `values` into `target`."""
+        target[...] = values
+
+    def writable_copy(self, array: Any) -> Any:
+        """A copy with memory of its own for every element."""
+        return self.namespace().asarray(array, copy=True)
+
+    def with_derivatives(
+        self, value: Callable[..., Any], derivatives: Derivatives
+    ) -> Callable[..., Any]:
+        """`value`, differentiated by the library with `derivatives` instead of through its operations."""
+        return value

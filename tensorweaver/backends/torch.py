@@ -1,0 +1,132 @@
+"""PyTorch: its own dtypes, several devices, and wrappers that only look like tensors of numbers."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tensorweaver.backends.backend import Array, Backend
+from tensorweaver.backends.execution import Derivatives
+from tensorweaver.backends.importing import installed, load
+from tensorweaver.backends.torch_derivatives import with_derivatives
+from tensorweaver.errors import BackendError
+
+__all__ = ["TorchBackend"]
+
+
+class TorchBackend(Backend):
+    """Gradients are recorded as long as an array stays in PyTorch, and cut where it leaves."""
+
+    name = "torch"
+    label = "PyTorch"
+    package = "torch"
+    extra = "pip install torch"
+    namespace_path = "array_api_compat.torch"
+    array_classes = (("torch", "Tensor"),)
+    takes_dlpack = True
+    differentiates = True
+
+    def has_numbers(self, array: Array) -> bool:
+        """On whatever device they are."""
+        return holds_numbers(array)
+
+    def write(self, target: Array, values: Array) -> None:
+        """Off the tape: what is written is a result."""
+        with load("torch").no_grad():
+            target.copy_(values)
+
+    def with_derivatives(
+        self, value: Callable[..., Any], derivatives: Derivatives
+    ) -> Callable[..., Any]:
+        """See `torch_derivatives`; a call that nobody differentiates goes straight to the kernel."""
+        recorded = with_derivatives(value, derivatives)
+
+        def run(*inputs: Any) -> Any:
+            if all(holds_numbers(x) and not x.requires_grad for x in inputs):
+                return value(*inputs)
+            return recorded(*inputs)
+
+        return run
+
+    def import_host(self, host: np.ndarray[Any, Any]) -> Array:
+        """Shares memory, unless it is read-only or runs backward, which PyTorch does not know."""
+        torch = load("torch")
+        if not host.flags.writeable or any(stride < 0 for stride in host.strides):
+            host = host.copy()
+        if host.dtype.name == "bfloat16":
+            return torch.asarray(host.view(np.int16)).view(torch.bfloat16)
+        return torch.asarray(host)
+
+    def place(self, array: Array, dtype: Any = None, device: Any = None) -> Array:
+        """The tensor itself where nothing changes; a copy stays on the tape."""
+        if (dtype is None or array.dtype == dtype) and (device is None or array.device == device):
+            return array
+        return array.to(device=device, dtype=dtype)
+
+    def released(self, array: Array) -> Array:
+        """Off the tape."""
+        if not holds_numbers(array):
+            raise BackendError(
+                "a tensor inside torch.func, under FakeTensorMode or on the meta device has no "
+                'numbers that could leave PyTorch: keep the call on backend="torch", or move it out'
+            )
+        return array.detach()
+
+    def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
+        """In bfloat16 where ml_dtypes is installed, else in float32, which holds it exactly."""
+        torch = load("torch")
+        host = self.released(array).cpu()
+        if host.dtype != torch.bfloat16:
+            return np.asarray(host.numpy(force=True))
+        if not installed("ml_dtypes"):
+            return np.asarray(host.to(torch.float32).numpy())
+        bits = host.contiguous().view(torch.int16).numpy()
+        return np.asarray(bits.view(load("ml_dtypes").bfloat16))
+
+    def pinned_device(self, array: Array) -> Any:
+        """PyTorch itself mixes single numbers on the CPU with tensors anywhere."""
+        device = array.device
+        return None if array.ndim == 0 and device.type == "cpu" else device
+
+    def wait(self, array: Array) -> None:
+        """Accelerators compute behind one's back, each in the part of `torch` named like it."""
+        kind = array.device.type
+        if kind == "cuda":
+            load("torch").cuda.synchronize(array.device)
+        elif kind != "cpu" and hasattr(getattr(load("torch"), kind, None), "synchronize"):
+            getattr(load("torch"), kind).synchronize()
+
+    def concrete(self, array: Array) -> bool:
+        """A plain tensor in CPU memory, and nobody compiling or tracing."""
+        torch = load("torch")
+        plain = type(array) in (torch.Tensor, torch.nn.Parameter) and array.device.type == "cpu"
+        if not plain or not holds_numbers(array):
+            return False
+        return not (torch.compiler.is_compiling() or torch.jit.is_tracing())
+
+    def dtype_name(self, dtype: Any) -> str:
+        """Its dtypes print as `torch.float32`."""
+        return str(dtype).removeprefix("torch.")
+
+    def own_dtype(self, name: str) -> Any:
+        """Attributes of the module."""
+        return getattr(load("torch"), name)
+
+    def stop_gradient(self, array: Array) -> Array:
+        """Constant for autograd."""
+        return array.detach()
+
+
+def holds_numbers(array: Array) -> bool:
+    """False for meta and fake tensors, and for the wrappers of `torch.func`.
+
+    The class of a wrapper is plain `Tensor`. PyTorch has no public question for wrappers and fakes,
+    so a version that lacks one of its private answers is taken to lack the thing asked about.
+    """
+    fakes = sys.modules.get("torch._subclasses.fake_tensor")
+    if array.device.type == "meta" or (fakes is not None and isinstance(array, fakes.FakeTensor)):
+        return False
+    functorch = getattr(load("torch")._C, "_functorch", None)  # noqa: SLF001 - see above
+    wrapped = getattr(functorch, "is_functorch_wrapped_tensor", None)
+    return wrapped is None or not wrapped(array)

@@ -1,0 +1,90 @@
+"""The only door to the compiler: from a formula's graph to its derivatives, and to kernels.
+
+    trace -> recognise -> (differentiate) -> simplify -> lower -> simplify -> emit -> bind
+
+Each arrow is one function from graph to graph or from graph to text; what runs the text is the engine.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tensorweaver.compiler import differentiate
+from tensorweaver.compiler.emit_python import emit_python
+from tensorweaver.compiler.graph import Graph, Level, Node, constant, input_node
+from tensorweaver.compiler.interpret import bind
+from tensorweaver.compiler.kernel import Kernel
+from tensorweaver.compiler.simplify import lower, recognise, simplify
+from tensorweaver.compiler.trace import trace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tensorweaver.backends import Backend
+
+__all__ = [
+    "SEED",
+    "gradient_graph",
+    "hessian_diagonal_graph",
+    "hessian_product_graph",
+    "prepare",
+    "trace_formula",
+    "weave",
+]
+
+SEED = input_node("seed", Level.SCALAR)
+"""What the derivative is multiplied by: for a mean, one over the divisor."""
+
+
+def trace_formula(formula: Callable[..., Any], inputs: Sequence[Node | None], **options: Any) -> Graph:
+    """The graph of a formula's value."""
+    return recognise(trace(formula, inputs, **options))
+
+
+def gradient_graph(graph: Graph, wrt: Sequence[Node], seed: Node = SEED, *, value: bool = True) -> Graph:
+    """The value (if wanted) and `seed` times its derivative by each of `wrt`."""
+    primal = graph.outputs[0]
+    gradients = differentiate.pullback(primal, seed, wrt)
+    outputs = (primal, *gradients) if value else tuple(gradients)
+    return Graph((*graph.inputs, seed), outputs, graph.names)
+
+
+def hessian_diagonal_graph(graph: Graph, variable: Node) -> Graph:
+    """`seed` times the second derivative by each element of `variable`."""
+    gradient = simplify(gradient_graph(graph, [variable], value=False))
+    curvature = differentiate.diagonal(gradient.outputs[0], variable)
+    return Graph(gradient.inputs, (curvature,), graph.names)
+
+
+def hessian_product_graph(
+    graph: Graph, along: Sequence[Node], wrt: Sequence[Node], seed: Node = SEED
+) -> Graph:
+    """`seed` times the second derivative times a vector, one input `vector_<name>` for each of `along`, for each of `wrt`."""
+    gradient = simplify(gradient_graph(graph, along, seed, value=False))
+    vectors = [input_node(f"vector_{node.value}", node.level) for node in along]
+    products = [constant(0.0)] * len(wrt)
+    for output, vector in zip(gradient.outputs, vectors, strict=True):
+        for i, share in enumerate(differentiate.pullback(output, vector, wrt)):
+            products[i] = differentiate.add_cotangents(products[i], share)
+    return Graph((*gradient.inputs, *vectors), tuple(products), graph.names)
+
+
+def prepare(graph: Graph) -> Graph:
+    """The graph in basic operations only, ready for an engine."""
+    return simplify(lower(simplify(graph)))
+
+
+def weave(
+    graph: Graph,
+    backend: Backend,
+    dtype: str,
+    *,
+    label_dtype: str | None = None,
+    device: Any = None,
+    axis: int = -1,
+) -> Kernel:
+    """A kernel that computes `graph` in `dtype` on `backend`, with the classes on `axis`."""
+    text = emit_python(prepare(graph))
+    run = bind(text, backend, dtype, label_dtype, device, axis)
+    return Kernel(run, text.source, backend.engine)
+

@@ -1,0 +1,190 @@
+"""The functions that losses are made of, for arrays, lists, Tensors, and inside formulas."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from tensorweaver.backends import Backend, arrange, array_namespace
+from tensorweaver.backends.backend import LIBRARY_OF
+from tensorweaver.eager import eager_namespace
+from tensorweaver.errors import ArgumentError, DTypeError, ShapeError
+
+__all__ = [
+    "log_sigmoid",
+    "log_softmax",
+    "logsumexp",
+    "one_hot",
+    "sigmoid",
+    "softmax",
+    "softplus",
+]
+
+HALVES = ("float16", "bfloat16")
+
+
+def speaks_for_itself(x: Any) -> bool:
+    """Whether `x` is one of our own arrays: a Tensor, or what traces a formula."""
+    return LIBRARY_OF[type(x)] is None and hasattr(type(x), "__array_namespace__")
+
+
+def apply(name: str, x: Any, backend: str | None = None, **options: Any) -> Any:
+    """The vocabulary's operation `name`; half precision computes in float32."""
+    if speaks_for_itself(x):
+        return getattr(array_namespace(x), name)(x, **options)
+    home, (array,) = arrange([x], ["x"], backend)
+    check_floating(name, home, array)
+    if "axis" in options:
+        check_axis(name, array, options["axis"])
+    dtype = home.dtype_name(array.dtype)
+    if dtype not in HALVES:
+        return getattr(eager_namespace(home), name)(array, **options)
+    wide = getattr(eager_namespace(home), name)(home.astype(array, "float32"), **options)
+    return home.astype(wide, dtype)
+
+
+def check_floating(name: str, backend: Backend, array: Any) -> None:
+    dtype = backend.dtype_name(array.dtype)
+    if not dtype.startswith(("float", "bfloat")):
+        message = f"{name}: x must be floating point, got {dtype}; convert it to a floating dtype"
+        raise DTypeError(message)
+
+
+def check_axis(name: str, array: Any, axis: Any) -> None:
+    rank = array.ndim
+    if rank == 0:
+        message = f"{name}: x needs an axis, got a single number"
+        raise ShapeError(message)
+    if not isinstance(axis, int) or not -rank <= axis < rank:
+        message = f"{name}: axis must be an integer from {-rank} to {rank - 1}, got {axis!r}"
+        raise ArgumentError(message)
+    if array.shape[axis] == 0:
+        message = f"{name}: x of shape {tuple(array.shape)} has nothing on axis {axis}"
+        raise ShapeError(message)
+
+
+def sigmoid(x: Any, *, backend: str | None = None) -> Any:
+    """The logistic function `1 / (1 + exp(-x))`, exact in both tails.
+
+    Derivative: `sigmoid(x) sigmoid(-x)`. Infinite `x` gives 0 and 1.
+
+    Examples
+    --------
+    >>> import tensorweaver as tw
+    >>> tw.sigmoid([0.0, -700.0])
+    array([5.00000000e-001, 9.85967654e-305])
+    """
+    return apply("sigmoid", x, backend)
+
+
+def log_sigmoid(x: Any, *, backend: str | None = None) -> Any:
+    """`log(sigmoid(x))` without losing a confident or a hopeless `x`.
+
+    Derivative: `sigmoid(-x)`.
+
+    Examples
+    --------
+    >>> import tensorweaver as tw
+    >>> tw.log_sigmoid([-1000.0, 50.0])
+    array([-1.00000000e+03, -1.92874985e-22])
+    """
+    return apply("log_sigmoid", x, backend)
+
+
+def softplus(x: Any, *, backend: str | None = None) -> Any:
+    """`log(1 + exp(x))`, computed as `max(x, 0) + log1p(exp(-abs(x)))`.
+
+    Derivative: `sigmoid(x)`. There is no threshold beyond which it becomes `x`.
+
+    Examples
+    --------
+    >>> import tensorweaver as tw
+    >>> tw.softplus([-50.0, 0.0, 1000.0])
+    array([1.92874985e-22, 6.93147181e-01, 1.00000000e+03])
+    """
+    return apply("softplus", x, backend)
+
+
+def softmax(x: Any, axis: int = -1, *, backend: str | None = None) -> Any:
+    """Scores to probabilities: `exp(x) / sum(exp(x))` along `axis`.
+
+    A score of -inf gets probability 0, a score of +inf probability 1 (several share evenly). A row of -inf alone has no
+    probabilities: it is NaN.
+
+    Examples
+    --------
+    >>> import tensorweaver as tw
+    >>> tw.softmax([2.0, 1.0, 0.1]).round(3)
+    array([0.659, 0.242, 0.099])
+    """
+    return apply("softmax", x, backend, axis=axis)
+
+
+def log_softmax(x: Any, axis: int = -1, *, backend: str | None = None) -> Any:
+    """`log(softmax(x))` along `axis`; exact where a probability is near one as well as where it is tiny.
+
+    Examples
+    --------
+    >>> import tensorweaver as tw
+    >>> tw.log_softmax([50.0, 0.0])
+    array([-1.92874985e-22, -5.00000000e+01])
+    """
+    return apply("log_softmax", x, backend, axis=axis)
+
+
+def logsumexp(x: Any, axis: int = -1, *, keepdims: bool = False, backend: str | None = None) -> Any:
+    """`log(sum(exp(x)))` along `axis`, without overflow. A row of -inf alone gives -inf.
+
+    Derivative: `softmax(x)`.
+
+    Examples
+    --------
+    >>> import tensorweaver as tw
+    >>> tw.logsumexp([1000.0, 1000.0]).round(6)
+    np.float64(1000.693147)
+    """
+    kept = apply("logsumexp", x, backend, axis=axis)
+    if keepdims:
+        return kept
+    reduced = array_namespace(kept).squeeze(kept, axis=axis)
+    return reduced[()] if backend_is_numpy(reduced) else reduced
+
+
+def backend_is_numpy(x: Any) -> bool:
+    library = LIBRARY_OF[type(x)]
+    return library is not None and library.name == "numpy"
+
+
+def one_hot(labels: Any, num_classes: int, *, dtype: Any = None, backend: str | None = None) -> Any:
+    """Class indices as rows that are 1 at the index and 0 elsewhere; the classes become the last axis.
+
+    An index outside the classes gives a row of zeros.
+
+    Parameters
+    ----------
+    labels
+        Integers of any shape.
+    num_classes
+        How many classes there are.
+    dtype
+        A dtype of the library or a name; the library's default floating dtype if None.
+
+    Examples
+    --------
+    >>> import tensorweaver as tw
+    >>> tw.one_hot([0, 2], 3)
+    array([[1., 0., 0.],
+           [0., 0., 1.]])
+    """
+    classes = operator.index(num_classes)
+    if classes < 0:
+        message = f"one_hot: num_classes must not be negative, got {classes}"
+        raise ArgumentError(message)
+    home, (array,) = arrange([labels], ["labels"], backend)
+    xp = eager_namespace(home)
+    if not home.dtype_name(array.dtype).startswith(("int", "uint")):
+        message = f"one_hot: labels must be integers, got {home.dtype_name(array.dtype)}"
+        raise DTypeError(message)
+    wanted = home.default_dtype("f") if dtype is None else dtype
+    name = wanted if isinstance(wanted, str) else home.dtype_name(wanted)
+    return home.astype(xp.as_index(array)[..., None] == xp.places(classes, array), name)

@@ -1,0 +1,131 @@
+"""`@pointwise` and `@rowwise`: the two shapes of formula that become losses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, overload
+
+from tensorweaver.loss.formula import Formula, Role
+from tensorweaver.loss.loss import Loss
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+__all__ = ["pointwise", "rowwise"]
+
+
+def decorator(
+    function: Callable[..., Any] | None,
+    *,
+    rowwise: bool,
+    arrays: Iterable[str],
+    roles: Mapping[str, Role],
+    wrt: Iterable[str] | None,
+    reductions: Iterable[str],
+) -> Any:
+    def decorate(formula: Callable[..., Any]) -> Loss:
+        return Loss(
+            Formula.read(
+                formula,
+                rowwise=rowwise,
+                arrays=tuple(arrays),
+                roles=roles,
+                wrt=None if wrt is None else tuple(wrt),
+                reductions=("mean", "sum", "none", *reductions),
+            )
+        )
+
+    return decorate if function is None else decorate(function)
+
+
+@overload
+def pointwise(function: Callable[..., Any]) -> Loss: ...
+@overload
+def pointwise(
+    *, arrays: Iterable[str] = ..., wrt: Iterable[str] | None = ..., reductions: Iterable[str] = ...
+) -> Callable[[Callable[..., Any]], Loss]: ...
+def pointwise(
+    function: Any = None,
+    *,
+    arrays: Iterable[str] = (),
+    wrt: Iterable[str] | None = None,
+    reductions: Iterable[str] = (),
+) -> Any:
+    """Make a loss of a formula that gives one number for each element.
+
+    Parameters
+    ----------
+    function
+        The formula: positional arguments are arrays, keyword-only arguments are options. It is called once, on
+        stand-ins, with the functions of `tw.array_namespace(...)`; what it does becomes the kernel.
+    arrays
+        Keyword arguments that are arrays when given, such as `("weight",)`.
+    wrt
+        The arguments that `.grad` differentiates by; the first by default.
+    reductions
+        Reductions beyond mean, sum and none; `"batchmean"` divides by the length of the first axis.
+
+    Examples
+    --------
+    >>> import tensorweaver as tw
+    >>> @tw.pointwise
+    ... def asymmetric_loss(predictions, targets, *, ratio=3.0):
+    ...     xp = tw.array_namespace(predictions, targets)
+    ...     error = predictions - targets
+    ...     return xp.where(error < 0, ratio * error**2, error**2)
+    >>> asymmetric_loss([1.0, 4.0], [2.0, 2.0])
+    np.float64(3.5)
+    >>> asymmetric_loss.grad([1.0, 4.0], [2.0, 2.0])
+    array([-3.,  2.])
+    """
+    return decorator(function, rowwise=False, arrays=arrays, roles={}, wrt=wrt, reductions=reductions)
+
+
+@overload
+def rowwise(function: Callable[..., Any]) -> Loss: ...
+@overload
+def rowwise(
+    *,
+    arrays: Iterable[str] = ...,
+    roles: Mapping[str, Role] = ...,
+    wrt: Iterable[str] | None = ...,
+    reductions: Iterable[str] = ...,
+) -> Callable[[Callable[..., Any]], Loss]: ...
+def rowwise(
+    function: Any = None,
+    *,
+    arrays: Iterable[str] = (),
+    roles: Mapping[str, Role] | None = None,
+    wrt: Iterable[str] | None = None,
+    reductions: Iterable[str] = (),
+) -> Any:
+    """Make a loss of a formula that reduces one axis, the classes or features of a row.
+
+    The formula writes that axis as `axis=-1`, wherever it is in the caller's arrays, and reduces with `keepdims=True`
+    when the result meets elements again. It may return a pair `(loss, count)`: `count` is how much of the row a mean
+    counts.
+
+    Parameters
+    ----------
+    function, arrays, wrt, reductions
+        As for `pointwise`.
+    roles
+        What arguments hold that are not a number an element: `"label"` a class index a row, `"row"` a number a row,
+        `"class"` a number a class, `"target"` labels or numbers an element. Labels and row values arrive with a class
+        axis of length one.
+
+    Examples
+    --------
+    >>> import tensorweaver as tw
+    >>> @tw.rowwise
+    ... def half_brier_loss(logits, targets):
+    ...     xp = tw.array_namespace(logits)
+    ...     error = xp.softmax(logits, axis=-1) - targets
+    ...     return 0.5 * xp.sum(error**2, axis=-1)
+    >>> half_brier_loss([[0.0, 0.0]], [[1.0, 0.0]])
+    np.float64(0.25)
+    >>> half_brier_loss.grad([[0.0, 0.0]], [[1.0, 0.0]])
+    array([[-0.25,  0.25]])
+    """
+    return decorator(
+        function, rowwise=True, arrays=arrays, roles=roles or {}, wrt=wrt, reductions=reductions
+    )

@@ -1,0 +1,80 @@
+"""The computation step by step, as the formula names its steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tensorweaver.backends import get_backend
+from tensorweaver.compiler.compile import weave
+from tensorweaver.compiler.graph import Graph, Level
+from tensorweaver.loss.formula import VariantKey
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tensorweaver.loss.formula import Formula
+    from tensorweaver.loss.plan import Plan
+
+__all__ = ["source", "steps", "text"]
+
+LONGEST_SHOWN = 12
+
+
+def steps(plan: Plan, arrays: Sequence[Any]) -> dict[str, Any]:
+    """Name -> array: the arguments, every step that the formula gives a name, the reduced loss."""
+    inputs = plan.let_in(arrays)
+    graph = plan.variant.value
+    named = {
+        node: name
+        for node, name in graph.names.items()
+        if graph.uses(node) and node.level > Level.SCALAR and node.name != "input"
+    }
+    nodes = [*dict.fromkeys([*named, graph.outputs[0]])]
+    kernel = weave(
+        Graph(graph.inputs, tuple(nodes), graph.names),
+        plan.backend,
+        plan.dtype,
+        label_dtype=plan.label_dtype,
+        device=plan.question.device,
+        axis=plan.frame.kernel_axis,
+    )
+    with plan.backend.quiet():
+        results = kernel(*inputs, plan.frame.classes)
+    results = results if isinstance(results, tuple) else (results,)
+    found = dict(zip(plan.ports, [a for a in arrays if a is not None], strict=True))
+    for node, result in zip(nodes, results, strict=True):
+        found[named.get(node, "loss")] = plan.frame.leave(result)
+    found[plan.question.reduction if plan.question.reduction != "none" else "losses"] = plan.value(arrays)
+    return found
+
+
+def text(plan: Plan, arrays: Sequence[Any]) -> str:
+    """The steps as lines `name = numbers`, aligned."""
+    found = steps(plan, arrays)
+    width = max(map(len, found))
+    lines = [f"{plan.formula.name}({', '.join(plan.ports)})"]
+    for name, array in found.items():
+        host = plan.backend.to_numpy(array)
+        shown = str(host.tolist()) if host.size <= LONGEST_SHOWN else " ".join(str(host).split())
+        lines.append(f"  {name:<{width}} = {shown}")
+    return "\n".join(lines)
+
+
+def source(formula: Formula, backend_name: str, options: Mapping[str, Any]) -> str:
+    """The text of the kernel for value and gradient in float32, as `backend_name` runs it."""
+    roles = tuple(
+        None
+        if name in formula.array_options
+        else "label"
+        if formula.roles.get(name) == "target"
+        else formula.roles.get(name, "element")
+        for name in formula.array_names
+    )
+    chosen = tuple({**formula.options, **options}.items())
+    variant = formula.variant(VariantKey(roles, False, False, False, chosen))
+    backend = get_backend(backend_name)
+    axis = -1
+    label_dtype = backend.label_dtype()
+    return variant.kernel(
+        "value_and_gradient", formula.differentiable, backend, "float32", label_dtype, None, axis
+    ).source

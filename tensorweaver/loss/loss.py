@@ -1,0 +1,359 @@
+"""`Loss`: the value, gradient and Hessian of one formula."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tensorweaver.loss import explain
+from tensorweaver.loss.arguments import Described, check_out
+from tensorweaver.backends import arrange
+from tensorweaver.errors import ArgumentError
+from tensorweaver.loss.plan import Plan, Question
+from tensorweaver.tensor import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tensorweaver.backends import Backend
+    from tensorweaver.loss.formula import Formula
+
+__all__ = ["Loss"]
+
+PLANS_KEPT = 1024
+COMMON = {"reduction": "mean", "sample_weight": None, "where": None, "backend": None}
+NDARRAY = np.ndarray
+
+
+class Loss:
+    """A loss function: its value, gradient and Hessian, all woven from one formula.
+
+    Made by `pointwise` and `rowwise`; the losses of this package are instances. The arguments below are common to all
+    losses and all methods.
+
+    Parameters
+    ----------
+    *arrays
+        The formula's positional arguments. Any array library; the result is of the same library, device and dtype.
+    reduction
+        `"mean"` (the default), `"sum"` or `"none"`.
+    sample_weight
+        How much each loss counts, for the losses' shape or its first axes. The mean divides by the total weight, so
+        that whole numbers equal repeated rows and zero equals removal.
+    where
+        Boolean, for the losses' shape or its first axes: what is left out contributes nothing to value or gradient,
+        even where it holds NaN or infinity.
+    axis
+        The class axis, for losses over classes; the last one by default.
+    backend
+        Compute there, and move the arguments there first: `"numpy"`, `"cupy"`, `"torch"`, `"jax"`, `"dask"`.
+
+    A mean over nothing (no elements, all masked, all ignored, all weights zero) is 0 with a zero gradient, so that one
+    masked batch does not poison a training run; PyTorch gives NaN there.
+
+    Half precision (float16, bfloat16) is computed in float32; a reduced value is float32, elements and gradients keep
+    the input's dtype.
+    """
+
+    def __init__(self, formula: Formula) -> None:
+        self.formula = formula
+        self.plans: dict[Any, Plan] = {}
+        functools.update_wrapper(self, formula.function)
+        self.__signature__ = public_signature(formula)
+
+    def __repr__(self) -> str:
+        return f"<Loss {self.formula.name}{self.__signature__}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return load_loss, (self.formula.function.__module__, self.formula.function.__qualname__)
+
+    # ---------------------------------------------------------------------------------------------- the numbers
+    def __call__(self, *arrays: Any, **options: Any) -> Any:
+        """The loss."""
+        plan, values, tensors = self.opened(arrays, options)
+        if tensors is None:
+            return plan.value(values)
+        return self.recorded(plan, values, tensors)
+
+    def grad(
+        self, *arrays: Any, wrt: str | Sequence[str] | None = None, out: Any = None, **options: Any
+    ) -> Any:
+        """The gradient of the reduced loss (for `reduction="none"`, of the losses' sum).
+
+        Parameters
+        ----------
+        wrt
+            The argument, or arguments, to differentiate by; by default the loss's differentiable inputs. A name gives
+            one array, a tuple of names a tuple of arrays.
+        out
+            The array to write the gradient into, which may be the predictions themselves; a tuple for several.
+        """
+        plan, values, tensors = self.opened(arrays, options)
+        names = self.wrt_names(wrt, plan)
+        gradients = plan.gradient(names, values)
+        return self.deliver(gradients, wrt, out, plan, tensors)
+
+    def value_and_grad(
+        self, *arrays: Any, wrt: str | Sequence[str] | None = None, out: Any = None, **options: Any
+    ) -> tuple[Any, Any]:
+        """The loss and its gradient, in one pass; the arguments are those of `grad`."""
+        plan, values, tensors = self.opened(arrays, options)
+        names = self.wrt_names(wrt, plan)
+        value, gradients = plan.value_and_gradient(names, values)
+        gradient = self.deliver(gradients, wrt, out, plan, tensors)
+        return (value if tensors is None else Tensor(value)), gradient
+
+    def hessian_diag(self, *arrays: Any, wrt: str | None = None, **options: Any) -> Any:
+        """The second derivative of the reduced loss by each element: the Hessian's diagonal."""
+        plan, values, tensors = self.opened(arrays, options)
+        (name,) = self.wrt_names(self.one(wrt), plan)
+        return as_given(plan.hessian_diagonal(name, values), tensors)
+
+    def hvp(self, *arrays: Any, wrt: str | None = None, **options: Any) -> Any:
+        """The Hessian of the reduced loss times a vector: `loss.hvp(predictions, targets, vector)`.
+
+        The vector has the shape of the argument differentiated by.
+        """
+        *arguments, vector = arrays
+        plan, values, tensors = self.opened(tuple(arguments), options)
+        (name,) = self.wrt_names(self.one(wrt), plan)
+        raw = vector.data if isinstance(vector, Tensor) else vector
+        index = list(plan.ports).index(name)
+        given = [value for value in values if value is not None][index]
+        _, (_, array) = arrange([given, raw], [name, "vector"], plan.backend.name)
+        if tuple(array.shape) != tuple(given.shape):
+            message = (
+                f"{self.formula.name}: vector has shape {tuple(array.shape)}, {name} {tuple(given.shape)}"
+            )
+            raise ArgumentError(message)
+        described = plan.ports[name].described
+        return as_given(plan.product(name, values, plan.backend.astype(array, described.dtype)), tensors)
+
+    def hessian(self, *arrays: Any, wrt: str | None = None, **options: Any) -> Any:
+        """The whole Hessian of each row, `(..., K, K)` for K classes; for losses over classes.
+
+        The class axis moves last. For a pointwise loss every block is one number: see `hessian_diag`.
+        """
+        if not self.formula.rowwise:
+            message = f"{self.formula.name} couples no two elements: its Hessian is hessian_diag(...)"
+            raise ArgumentError(message)
+        plan, values, tensors = self.opened(arrays, options)
+        (name,) = self.wrt_names(self.one(wrt), plan)
+        xp = plan.backend.namespace()
+        columns = [
+            xp.moveaxis(plan.product(name, values, plan.basis(name, k)), plan.frame.axis, -1)
+            for k in range(plan.frame.classes)
+        ]
+        return as_given(xp.stack(columns, axis=-1), tensors)
+
+    # --------------------------------------------------------------------------------------------- looking inside
+    def steps(self, *arrays: Any, **options: Any) -> dict[str, Any]:
+        """Every intermediate step of the computation, by the name it has in the formula, with its numbers."""
+        plan, values, _ = self.opened(arrays, options)
+        return explain.steps(plan, values)
+
+    def explain(self, *arrays: Any, **options: Any) -> None:
+        """Print every intermediate step of the computation, named, with its numbers."""
+        plan, values, _ = self.opened(arrays, options)
+        print(explain.text(plan, values))  # noqa: T201 - printing is what it is for
+
+    def source(self, backend: str = "numpy", **options: Any) -> str:
+        """The text of the kernel that computes value and gradient in float32 on `backend`.
+
+        `options` are the formula's own, such as `delta=2.0`.
+        """
+        return explain.source(self.formula, backend, options)
+
+    # --------------------------------------------------------------------------------------------------- the door
+    def opened(
+        self, arrays: tuple[Any, ...], options: dict[str, Any]
+    ) -> tuple[Plan, Sequence[Any], Sequence[Any] | None]:
+        """`open`, with the labels looked at."""
+        plan, values, tensors = self.open(arrays, options)
+        return plan.checked(values), values, tensors
+
+    def open(
+        self, arrays: tuple[Any, ...], options: dict[str, Any]
+    ) -> tuple[Plan, Sequence[Any], Sequence[Any] | None]:
+        """The plan for a call, its arrays in the plan's order, and the Tensors among them if there are any."""
+        formula = self.formula
+        if len(arrays) != len(formula.arguments):
+            arrays = self.bind(arrays, options)
+        values = (
+            *arrays,
+            *[options.pop(name, None) for name in formula.array_options],
+            options.pop("sample_weight", None),
+            options.pop("where", None),
+        )
+        # The common case first: NumPy arrays, seen before.
+        signature = []
+        for value in values:
+            if type(value) is NDARRAY:
+                signature += (value.dtype, value.shape)
+            elif value is None:
+                signature.append(None)
+            else:
+                return self.open_any(values, options)
+        if options.get("backend") is not None:
+            return self.open_any(values, options)
+        key = (*signature, *options.items())
+        try:
+            plan = self.plans.get(key)
+        except TypeError:
+            return self.open_any(values, options)
+        if plan is not None:
+            return plan, values, None
+        return self.open_any(values, options, key)
+
+    def open_any(
+        self, values: tuple[Any, ...], options: dict[str, Any], key: Any = None
+    ) -> tuple[Plan, Sequence[Any], Sequence[Any] | None]:
+        """The same for arrays of any library, lists, numbers and Tensors."""
+        names = (*self.formula.array_names, "sample_weight", "where")
+        tensors = None
+        if any(isinstance(value, Tensor) for value in values):
+            tensors = values
+            values = tuple(value.data if isinstance(value, Tensor) else value for value in values)
+        self.check_given(values)
+        backend, arrays = arrange(values, names, options.pop("backend", None))
+        question = self.question(backend, arrays, names, options)
+        if key is None:
+            key = question
+        try:
+            plan = self.plans.get(key)
+        except TypeError as error:
+            message = f"{self.formula.name}: options must be numbers or strings, got {options!r}"
+            raise ArgumentError(message) from error
+        if plan is None:
+            plan = Plan(self.formula, question)
+            if len(self.plans) >= PLANS_KEPT:
+                self.plans.clear()
+            self.plans[key] = plan
+        return plan, arrays, tensors
+
+    def question(
+        self, backend: Backend, arrays: Sequence[Any], names: Sequence[str], options: dict[str, Any]
+    ) -> Question:
+        given = [array for array in arrays if array is not None]
+        reduction = options.pop("reduction", "mean")
+        axis = options.pop("axis", -1) if self.formula.rowwise else -1
+        unknown = sorted(set(options) - set(self.formula.options))
+        if unknown:
+            known = ", ".join(self.__signature__.parameters)
+            message = f"{self.formula.name}() has no argument {unknown[0]!r}; it takes {known}"
+            raise TypeError(message)
+        return Question(
+            backend,
+            backend.device(given[0]) if backend.many_devices else None,
+            tuple(
+                None if a is None else Described(name, backend.dtype_name(a.dtype), tuple(a.shape))
+                for name, a in zip(names, arrays, strict=True)
+            ),
+            reduction,
+            axis,
+            tuple({**self.formula.options, **options}.items()),
+            all(backend.labels_visible(array) for array in given),
+        )
+
+    def bind(self, arrays: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, ...]:
+        """Positional arguments that were given by name."""
+        names = self.formula.arguments
+        rest = names[len(arrays) :]
+        missing = [name for name in rest if name not in options]
+        if len(arrays) > len(names) or missing:
+            wanted = ", ".join(names)
+            message = f"{self.formula.name}() takes {wanted}: got {len(arrays)} arrays" + (
+                f", {missing[0]} is missing" if missing else ""
+            )
+            raise TypeError(message)
+        return (*arrays, *[options.pop(name) for name in rest])
+
+    def check_given(self, values: Sequence[Any]) -> None:
+        for name, value in zip(self.formula.arguments, values, strict=False):
+            if value is None:
+                message = f"{self.formula.name}: {name} is None; give it an array"
+                raise ArgumentError(message)
+
+    def wrt_names(self, wrt: str | Sequence[str] | None, plan: Plan) -> tuple[str, ...]:
+        names = self.formula.differentiable if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(wrt)
+        not_real = plan.not_real()
+        for name in names:
+            if name not in plan.ports or name in not_real:
+                known = ", ".join(n for n in plan.ports if n not in not_real)
+                message = f"{self.formula.name}: wrt must be among {known}, got {name!r}"
+                raise ArgumentError(message)
+        return names
+
+    def one(self, wrt: str | None) -> str:
+        if wrt is not None and not isinstance(wrt, str):
+            message = f"{self.formula.name}: second derivatives are by one argument: wrt must be a name"
+            raise ArgumentError(message)
+        return wrt or self.formula.differentiable[0]
+
+    def deliver(
+        self, gradients: list[Any], wrt: Any, out: Any, plan: Plan, tensors: Sequence[Any] | None
+    ) -> Any:
+        """The gradients as they were asked for: one or a tuple, new or written into `out`."""
+        single = isinstance(wrt, str) or (wrt is None and len(gradients) == 1)
+        if out is not None:
+            targets = (out,) if single else tuple(out)
+            if len(targets) != len(gradients):
+                message = f"{self.formula.name}: out must hold {len(gradients)} arrays, got {len(targets)}"
+                raise ArgumentError(message)
+            for target, gradient in zip(targets, gradients, strict=True):
+                check_out(self.formula.name, raw(target), plan.backend, gradient)
+            for target, gradient in zip(targets, gradients, strict=True):
+                plan.backend.write(raw(target), gradient)
+            return out if single else targets
+        delivered = [as_given(gradient, tensors) for gradient in gradients]
+        return delivered[0] if single else tuple(delivered)
+
+    def recorded(self, plan: Plan, values: Sequence[Any], tensors: Sequence[Any]) -> Tensor:
+        """The loss as a Tensor that remembers its real-valued arguments."""
+        names = list(plan.ports)
+        not_real = plan.not_real()
+        present = [t for t in tensors if t is not None]
+        parents = {
+            name: tensor
+            for name, tensor in zip(names, present, strict=True)
+            if isinstance(tensor, Tensor) and tensor.requires_grad and name not in not_real
+        }
+
+        def pullback(cotangent: Any) -> list[Any]:
+            return plan.pullback(tuple(parents), values, cotangent)
+
+        return Tensor.record(plan.value(values), list(parents.values()), pullback)
+
+
+def raw(value: Any) -> Any:
+    return value.data if isinstance(value, Tensor) else value
+
+
+def as_given(array: Any, tensors: Sequence[Any] | None) -> Any:
+    return array if tensors is None else Tensor(array)
+
+
+def load_loss(module: str, name: str) -> Any:
+    """A loss by where it was defined, for pickle."""
+    found: Any = __import__(module, fromlist=[name])
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def public_signature(formula: Formula) -> inspect.Signature:
+    """The formula's signature with the options common to all losses."""
+    parameters = [
+        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in formula.arguments
+    ]
+    options = {**dict.fromkeys(formula.array_options), **formula.options}
+    if formula.rowwise:
+        options["axis"] = -1
+    parameters += [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
+        for name, default in {**options, **COMMON}.items()
+    ]
+    return inspect.Signature(parameters)

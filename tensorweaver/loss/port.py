@@ -1,0 +1,121 @@
+"""How one argument enters a kernel, and how its gradient comes back out.
+
+Inside a kernel every array has the dtype of the computation and lines up with the elements: labels and row values keep
+a class axis of length one, what was smaller has been broadcast (a view, not a copy).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tensorweaver.loss.arguments import Described
+    from tensorweaver.backends import Backend
+    from tensorweaver.loss.formula import Role
+
+__all__ = ["Frame", "Port"]
+
+
+class Frame:
+    """The shapes that all arguments of one call share.
+
+    Attributes
+    ----------
+    full, losses
+        The shape of the elements, and of the losses (without the class axis for a loss over classes).
+    axis
+        The class axis of the arguments, counted from the front.
+    moved
+        Whether the class axis is moved last on the way in, for a library whose kernels want it there.
+    """
+
+    def __init__(
+        self, backend: Backend, full: tuple[int, ...], losses: tuple[int, ...], axis: int, *, rowwise: bool
+    ) -> None:
+        self.backend = backend
+        self.full = full
+        self.losses = losses
+        self.axis = axis
+        self.rowwise = rowwise
+        self.moved = rowwise and backend.wants_classes_last and axis != len(full) - 1
+        self.kernel_axis = len(full) - 1 if rowwise and backend.wants_classes_last else axis
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are; 1 for a pointwise loss."""
+        return self.full[self.axis] if self.rowwise else 1
+
+    def kept(self, rows: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of a row value with its class axis of length one."""
+        return (*rows[: self.axis], 1, *rows[self.axis :]) if self.rowwise else rows
+
+    def enter(self, array: Any) -> Any:
+        """Move the class axis where the kernels want it."""
+        return self.backend.move_axis(array, self.axis, -1) if self.moved else array
+
+    def leave(self, array: Any) -> Any:
+        """Move the class axis back."""
+        return self.backend.namespace().moveaxis(array, -1, self.axis) if self.moved else array
+
+
+class Port:
+    """One argument of one call: `enter` on the way into the kernel, `leave` for its gradient."""
+
+    def __init__(self, frame: Frame, described: Described, role: Role | str, dtype: str) -> None:
+        self.frame = frame
+        self.described = described
+        self.dtype = dtype
+        self.small, self.large = self.shapes(role)
+        self.steps = self.make_steps()
+
+    def shapes(self, role: Role | str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The argument's own shape lined up with the elements, and the shape it is broadcast to."""
+        frame, shape = self.frame, self.described.shape
+        if role in {"label", "row"}:
+            return frame.kept(shape), frame.kept(shape)
+        if role == "class":
+            rank = len(frame.full)
+            return tuple(shape[0] if i == frame.axis else 1 for i in range(rank)), frame.full
+        if role in {"weights", "mask"}:
+            padded = shape + (1,) * (len(frame.losses) - len(shape))
+            return frame.kept(padded), frame.kept(frame.losses)
+        return (1,) * (len(frame.full) - len(shape)) + shape, frame.full
+
+    def make_steps(self) -> list[Callable[[Any], Any]]:
+        backend = self.frame.backend
+        steps: list[Callable[[Any], Any]] = []
+        if self.described.dtype != self.dtype:
+            steps.append(lambda array: backend.astype(array, self.dtype))
+        if self.small != self.described.shape:
+            steps.append(lambda array: backend.namespace().reshape(array, self.small))
+        if self.large != self.small:
+            steps.append(lambda array: backend.namespace().broadcast_to(array, self.large))
+        if self.frame.moved:
+            steps.append(self.frame.enter)
+        return steps
+
+    def enter(self, array: Any) -> Any:
+        """The argument as the kernel takes it."""
+        for step in self.steps:
+            array = step(array)
+        return array
+
+    def leave(self, gradient: Any, device: Any) -> Any:
+        """The kernel's gradient in the argument's own shape and dtype."""
+        backend = self.frame.backend
+        xp = backend.namespace()
+        inside = self.large
+        if self.frame.moved:
+            inside = (*inside[: self.frame.axis], *inside[self.frame.axis + 1 :], inside[self.frame.axis])
+        if tuple(getattr(gradient, "shape", ())) != inside or isinstance(gradient, float):
+            gradient = backend.asarray(gradient, self.dtype, device)
+            gradient = backend.writable_copy(xp.broadcast_to(gradient, inside))
+        gradient = self.frame.leave(gradient)
+        axes = tuple(i for i, (a, b) in enumerate(zip(self.small, self.large, strict=True)) if a != b)
+        if axes:
+            gradient = xp.sum(gradient, axis=axes, keepdims=True)
+        if self.small != self.described.shape:
+            gradient = xp.reshape(gradient, self.described.shape)
+        return gradient if self.dtype == self.described.dtype else backend.astype(gradient, self.described.dtype)

@@ -1,0 +1,15 @@
+"""The vocabulary: one table of operations, read by the Tensor, the tracer, the emitters and the tests."""
+
+from tensorweaver.primitives.elementwise import ELEMENTWISE, PREDICATES
+from tensorweaver.primitives.primitive import Kind, Primitive, Rule
+from tensorweaver.primitives.reductions import REDUCTIONS
+from tensorweaver.primitives.shaping import SHAPING
+from tensorweaver.primitives.stable import STABLE
+
+__all__ = ["VOCABULARY", "Kind", "Primitive", "Rule"]
+
+VOCABULARY: dict[str, Primitive] = {
+    primitive.name: primitive
+    for primitive in (*ELEMENTWISE, *PREDICATES, *REDUCTIONS, *SHAPING, *STABLE)
+}
+"""Every operation by name."""

@@ -1,0 +1,173 @@
+"""Operations whose plain spelling loses digits, overflows or makes NaN: written here once, exactly.
+
+Each is a formula in simpler primitives together with the derivative one would want by hand. `log_softmax` keeps its
+relative accuracy for a confident row because the largest term of the sum, which is exactly one, never enters it:
+with `u = x - max(x)`, `log(sum(exp(u))) = log1p(rest)` where `rest` sums all but one largest term.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from tensorweaver.primitives.primitive import Primitive
+
+__all__ = ["STABLE"]
+
+UNIT = (0.05, 0.95)
+LOGIT = (-4.0, 4.0)
+
+
+# ------------------------------------------------------------------------------------------------ elementwise
+def sigmoid(xp: Any, x: Any) -> Any:
+    decay = xp.exp(-xp.abs(x))
+    return xp.where(x >= 0, 1.0, decay) / (1.0 + decay)
+
+
+def softplus(xp: Any, x: Any) -> Any:
+    return xp.maximum(x, 0.0) + xp.log1p(xp.exp(-xp.abs(x)))
+
+
+def log_sigmoid(xp: Any, x: Any) -> Any:
+    return xp.minimum(x, 0.0) - xp.log1p(xp.exp(-xp.abs(x)))
+
+
+def multiply_no_nan(xp: Any, x: Any, y: Any) -> Any:
+    return xp.where(y == 0, 0.0, x * y)
+
+
+def xlogy(xp: Any, x: Any, y: Any) -> Any:
+    return xp.where(x == 0, 0.0, x * xp.log(y))
+
+
+def xlog1py(xp: Any, x: Any, y: Any) -> Any:
+    return xp.where(x == 0, 0.0, x * xp.log1p(y))
+
+
+# ------------------------------------------------------------------------------------------------------- rows
+class Exponentials(NamedTuple):
+    """A row seen from its maximum: `shifted = x - max`, `terms = exp(shifted)`, `rest = sum(terms) - 1`."""
+
+    maximum: Any
+    shifted: Any
+    terms: Any
+    rest: Any
+
+
+def shifted_from_maximum(xp: Any, x: Any, axis: int) -> tuple[Any, Any]:
+    """The row's maximum and `x - max`, where an infinite maximum stands at zero (several share evenly)."""
+    maximum = xp.max(x, axis=axis, keepdims=True)
+    return maximum, xp.where(x == maximum, 0.0, x - maximum)
+
+
+def exponentials(xp: Any, x: Any, axis: int) -> Exponentials:
+    maximum, shifted = shifted_from_maximum(xp, x, axis)
+    terms = xp.exp(shifted)
+    is_largest = shifted == 0
+    smaller = xp.sum(xp.where(is_largest, 0.0, terms), axis=axis, keepdims=True)
+    largest = xp.sum(xp.where(is_largest, xp.ones_like(x), 0.0), axis=axis, keepdims=True)
+    return Exponentials(maximum, shifted, terms, smaller + (largest - 1.0))
+
+
+def logsumexp(xp: Any, x: Any, axis: int = -1) -> Any:
+    row = exponentials(xp, x, axis)
+    return row.maximum + xp.log1p(row.rest)
+
+
+def softmax(xp: Any, x: Any, axis: int = -1) -> Any:
+    row = exponentials(xp, x, axis)
+    return row.terms / (1.0 + row.rest)
+
+
+def softmax_complement(xp: Any, x: Any, axis: int = -1) -> Any:
+    """`1 - softmax(x)` without the subtraction: at the maximum it is `rest / total`."""
+    row = exponentials(xp, x, axis)
+    total = 1.0 + row.rest
+    return xp.where(row.shifted == 0, row.rest, total - row.terms) / total
+
+
+def log_softmax(xp: Any, x: Any, axis: int = -1) -> Any:
+    row = exponentials(xp, x, axis)
+    return row.shifted - xp.log1p(row.rest)
+
+
+class OthersOfLabel(NamedTuple):
+    """A row seen from its label: the terms with the label's replaced by 0, their sum, the label's own term."""
+
+    shifted_label: Any
+    terms: Any
+    others: Any
+
+
+def others_of_label(xp: Any, x: Any, labels: Any, axis: int) -> OthersOfLabel:
+    _, shifted = shifted_from_maximum(xp, x, axis)
+    terms = xp.put_along_axis(xp.exp(shifted), labels, 0.0, axis=axis)
+    others = xp.sum(terms, axis=axis, keepdims=True)
+    return OthersOfLabel(xp.take_along_axis(shifted, labels, axis=axis), terms, others)
+
+
+def log_softmax_at(xp: Any, x: Any, labels: Any, axis: int = -1) -> Any:
+    """`take_along_axis(log_softmax(x), labels)`. With `d` the label's distance below the maximum and `others` the
+    sum of all other terms, `-(d + log1p(others + expm1(-d)))`: both summands are positive, nothing cancels.
+    """
+    row = others_of_label(xp, x, labels, axis)
+    return row.shifted_label - xp.log1p(row.others + xp.expm1(row.shifted_label))
+
+
+def softmax_minus_one_hot(xp: Any, x: Any, labels: Any, axis: int = -1) -> Any:
+    """Probabilities minus one-hot, the gradient of cross-entropy; at the label it is `-others / total`."""
+    row = others_of_label(xp, x, labels, axis)
+    total = row.others + xp.exp(row.shifted_label)
+    return xp.put_along_axis(row.terms, labels, -row.others, axis=axis) / total
+
+
+def softmax_pullback(xp: Any, g: Any, x: Any, axis: int) -> Any:
+    probabilities = xp.softmax(x, axis=axis)
+    return probabilities * (g - xp.sum(g * probabilities, axis=axis, keepdims=True))
+
+
+def log_softmax_pullback(xp: Any, g: Any, x: Any, axis: int) -> Any:
+    """`g - p sum(g)`, arranged so that a one-hot `g` meets no cancellation."""
+    gain = g * xp.softmax_complement(x, axis=axis)
+    return gain - xp.softmax(x, axis=axis) * (xp.sum(g, axis=axis, keepdims=True) - g)
+
+
+def softmax_slope(xp: Any, x: Any, axis: int) -> Any:
+    return xp.softmax(x, axis=axis) * xp.softmax_complement(x, axis=axis)
+
+
+# fmt: off
+STABLE = (
+    Primitive("sigmoid",     (lambda xp, g, out, x: g * (out * xp.sigmoid(-x)),), formula=sigmoid, domain=(LOGIT,)),
+    Primitive("softplus",    (lambda xp, g, out, x: g * xp.sigmoid(x),),          formula=softplus, domain=(LOGIT,)),
+    Primitive("log_sigmoid", (lambda xp, g, out, x: g * xp.sigmoid(-x),),         formula=log_sigmoid, domain=(LOGIT,)),
+    Primitive("multiply_no_nan",
+                             (lambda xp, g, out, x, y: xp.where(y == 0, 0.0, g * y),
+                              lambda xp, g, out, x, y: g * x),                    formula=multiply_no_nan),
+    Primitive("xlogy",       (lambda xp, g, out, x, y: g * xp.log(y),
+                              lambda xp, g, out, x, y: xp.where(x == 0, 0.0, g * (x / y))),
+                              formula=xlogy, domain=(UNIT, UNIT), singular=True),
+    Primitive("xlog1py",     (lambda xp, g, out, x, y: g * xp.log1p(y),
+                              lambda xp, g, out, x, y: xp.where(x == 0, 0.0, g * (x / (1.0 + y)))),
+                              formula=xlog1py, domain=(UNIT, UNIT), singular=True),
+    Primitive("logsumexp",   (lambda xp, g, out, x, *, axis=-1: g * xp.softmax(x, axis=axis),),
+                              kind="reduction", formula=logsumexp, domain=(LOGIT,)),
+    Primitive("softmax",     (lambda xp, g, out, x, *, axis=-1: softmax_pullback(xp, g, x, axis),),
+                              kind="rowwise", formula=softmax, domain=(LOGIT,),
+                              diagonal=lambda xp, out, x, *, axis=-1: softmax_slope(xp, x, axis)),
+    Primitive("softmax_complement",
+                             (lambda xp, g, out, x, *, axis=-1: -softmax_pullback(xp, g, x, axis),),
+                              kind="rowwise", formula=softmax_complement, domain=(LOGIT,),
+                              diagonal=lambda xp, out, x, *, axis=-1: -softmax_slope(xp, x, axis)),
+    Primitive("log_softmax", (lambda xp, g, out, x, *, axis=-1: log_softmax_pullback(xp, g, x, axis),),
+                              kind="rowwise", formula=log_softmax, domain=(LOGIT,),
+                              diagonal=lambda xp, out, x, *, axis=-1: xp.softmax_complement(x, axis=axis)),
+    Primitive("log_softmax_at",
+                             (lambda xp, g, out, x, labels, *, axis=-1:
+                                  -g * xp.softmax_minus_one_hot(x, labels, axis=axis), None),
+                              kind="label", formula=log_softmax_at, domain=(LOGIT,)),
+    Primitive("softmax_minus_one_hot",
+                             (lambda xp, g, out, x, labels, *, axis=-1: softmax_pullback(xp, g, x, axis), None),
+                              kind="rowwise", formula=softmax_minus_one_hot, domain=(LOGIT,),
+                              diagonal=lambda xp, out, x, labels, *, axis=-1: softmax_slope(xp, x, axis)),
+)
+# fmt: on
