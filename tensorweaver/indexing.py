@@ -5,7 +5,6 @@ from types import EllipsisType
 from typing import Any, TypeVar
 
 from tensorweaver.backends import Array
-from tensorweaver.eager import EagerNamespace
 from tensorweaver.errors import ArgumentError
 from tensorweaver.recording import Recorder, stripped
 from tensorweaver.scatter import scatter_into_slices
@@ -19,7 +18,9 @@ Kind = TypeVar("Kind", bound=Variable)
 def read_items(recorder: Recorder[Kind], x: Kind, key: Any) -> Kind:
     """The elements that a key of numbers, slices, `...`, `None`, integer arrays or a mask names."""
     xp, array = recorder.eager, x.array
-    parts = tuple(as_part(recorder, part) for part in (key if isinstance(key, tuple) else (key,)))
+    parts = tuple(
+        as_part(recorder, array, part) for part in (key if isinstance(key, tuple) else (key,))
+    )
     if not all(is_basic(part) for part in parts):
         if x.tracked and is_grad_enabled() and has_unknown_shape(array[parts]):
             message = (
@@ -37,18 +38,13 @@ def read_items(recorder: Recorder[Kind], x: Kind, key: Any) -> Kind:
     return recorder.kind.recorded(array[parts], recorder.home, [x], pullback)
 
 
-def as_part(recorder: Recorder[Any], part: Any) -> Any:
-    """One part of a key, with tensors and lists as arrays that the library indexes with."""
+def as_part(recorder: Recorder[Any], x: Array, part: Any) -> Any:
+    """One part of a key: tensors, lists and arrays as what the library indexes `x` with."""
     part = stripped(part)
     if is_basic(part) or isinstance(part, bool):
         return part
-    array = recorder.home.asarray(part)
-    return as_library_index(recorder.eager, array)
-
-
-def as_library_index(xp: EagerNamespace, array: Array) -> Array:
-    """Integer arrays in the dtype that every library indexes with; masks as they are."""
-    return xp.as_index(array) if xp.isdtype(array.dtype, "integral") else array
+    array = recorder.beside(part, x)
+    return array if recorder.eager.isdtype(array.dtype, "bool") else recorder.eager.as_index(array)
 
 
 def is_basic(part: Any) -> bool:

@@ -67,6 +67,12 @@ class Recorder(Generic[Kind]):
             return value
         return self.kind.wrap(self.home.asarray(value), self.home)
 
+    def beside(self, value: Any, array: Array) -> Array:
+        """Labels or a mask as an array of this library; lists go to the device of `array`."""
+        if self.home.owns(type(value)):
+            return self.home.asarray(value)
+        return self.home.asarray(value, None, self.home.device(array))
+
     # -- operations --------------------------------------------------------------------------------
 
     def apply(self, primitive: Primitive, *values: Any, **options: Any) -> Kind:

@@ -34,6 +34,8 @@ def scatter_into_slices(xp: Any, zeros: Array, key: tuple[Any, ...], values: Arr
     """`zeros` with `values` at `zeros[key]`, a key that reads a block."""
     held = tuple(part for part in key if part is not None)
     values = xp.reshape(values, zeros[held].shape)
+    if 0 in values.shape:  # Dask cannot write nothing
+        return zeros
     if hasattr(zeros, "at"):
         return zeros.at[held].set(values)
     zeros[held] = values

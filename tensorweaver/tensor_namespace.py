@@ -274,19 +274,15 @@ class TensorNamespace(Recorder[Kind]):
         if axis is None and x.array.ndim != 1:
             message = f"take from {x.array.ndim} axes: say which axis"
             raise ArgumentError(message)
-        index = self.index(indices)
+        index = self.eager.as_index(self.beside(stripped(indices), x.array))
         return self.select(x, lambda source: self.eager.take(source, index, axis=axis or 0))
 
     def take_along_axis(self, x: Kind, indices: Any, /, *, axis: int = -1) -> Kind:
         """The elements at `indices`, any number of them a row."""
-        index = self.index(indices)
+        index = self.eager.as_index(self.beside(stripped(indices), x.array))
         if index.shape[axis] == 1:
             return self.apply(VOCABULARY["take_along_axis"], x, index, axis=axis)
         return self.select(x, lambda source: self.eager.take_along_axis(source, index, axis=axis))
-
-    def index(self, indices: Any) -> Array:
-        """Integers as the library indexes with."""
-        return self.eager.as_index(self.home.asarray(stripped(indices)))
 
     def sort(
         self, x: Kind, /, *, axis: int = -1, descending: bool = False, stable: bool = True

@@ -28,12 +28,23 @@ def nested_text(array: Array, home: Backend) -> str:
 def text_of(host: np.ndarray[Any, Any], *, shorten: bool) -> str:
     """One element, or a list of what is one axis deeper."""
     if host.ndim == 0:
-        return str(host[()])
+        return number_text(host[()])
     parts = [
         text_of(host[place], shorten=shorten) if place >= 0 else "..."
         for place in shown(host.shape[0], shorten=shorten)
     ]
     return f"[{', '.join(parts)}]"
+
+
+def number_text(value: Any) -> str:
+    """One number. What NumPy knows it writes well; bfloat16 is no dtype of its own."""
+    if value.dtype.kind != "V":
+        return str(value)
+    for digits in range(1, 9):
+        shorter = float(f"{float(value):.{digits}g}")
+        if type(value)(shorter) == value:
+            return str(shorter)
+    return str(float(value))
 
 
 def shown(size: int, *, shorten: bool) -> Iterator[int]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from tensorweaver.backends.validation import validating
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
+    from types import ModuleType
 
 __all__ = ["Derivatives", "Execution"]
 
@@ -19,9 +20,9 @@ class Derivatives(Protocol):
     """A kernel's derivatives, for a library with differentiation of its own."""
 
     #: The places of the real-valued inputs among all inputs.
-    positions: Sequence[int]
+    positions: tuple[int, ...]
     #: For each of these, the axis over which `slope * tangent` is summed to make the output's tangent; None for none.
-    sums: Sequence[int | None]
+    sums: tuple[int | None, ...]
 
     def slopes(self, wrt: tuple[int, ...]) -> Callable[..., tuple[Any, ...]]:
         """From the inputs to the derivative of the output by each input in `wrt`."""
@@ -34,6 +35,13 @@ class Derivatives(Protocol):
 
 class Execution:
     """The defaults suit an eager library that follows the standard; `Backend` inherits them."""
+
+    if TYPE_CHECKING:  # what `Backend` brings
+
+        def asarray(self, value: Any, dtype: Any = None, device: Any = None) -> Any: ...
+        def astype(self, array: Any, name: str) -> Any: ...
+        def concrete(self, array: Any) -> bool: ...
+        def namespace(self) -> ModuleType: ...
 
     #: Do kernels run faster, or sum more exactly, with the class axis last and contiguous?
     wants_classes_last: ClassVar[bool] = False
@@ -82,6 +90,10 @@ class Execution:
         xp = self.namespace()
         ones = xp.ones_like(divisor)
         return xp.where(divisor == 0, xp.zeros_like(divisor), ones / xp.where(divisor == 0, ones, divisor))
+
+    def reshape(self, array: Any, shape: tuple[int, ...]) -> Any:
+        """The same numbers in another shape."""
+        return self.namespace().reshape(array, shape)
 
     def move_axis(self, array: Any, source: int, destination: int) -> Any:
         """The array with one axis elsewhere, laid out as kernels like it."""

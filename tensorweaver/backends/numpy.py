@@ -81,6 +81,10 @@ class NumPyBackend(Backend):
         """A Python number takes part in any dtype."""
         return 1.0 / float(divisor) if divisor else 0.0
 
+    def reshape(self, array: Array, shape: tuple[int, ...]) -> Array:
+        """The method: the function costs a microsecond more."""
+        return array.reshape(shape)
+
     def move_axis(self, array: Array, source: int, destination: int) -> Array:
         """Contiguous rows sum pairwise, which is what keeps them exact."""
         return np.ascontiguousarray(np.moveaxis(array, source, destination))

@@ -13,36 +13,32 @@ if TYPE_CHECKING:
 __all__ = ["FUNCTIONS"]
 
 
-def places(labels: Any, classes: int, size: int) -> Any:
-    """Where each row's label lies in the flattened array."""
-    return labels + np.arange(0, size, classes).reshape(labels.shape)
+def places(labels: Any, classes: int) -> Any:
+    """Where each row's label lies in a flattened array of rows."""
+    return labels + np.arange(0, labels.size * classes, classes).reshape(labels.shape)
 
 
-def take(x: Any, labels: Any) -> Any:
+def take(x: Any, where: Any) -> Any:
     """One element a row."""
-    classes = x.shape[-1]
     if x.flags.c_contiguous:
-        return x.reshape(-1).take(places(labels, classes, x.size))
-    return np.take_along_axis(x, labels, -1)
+        return x.take(where)
+    classes = x.shape[-1]
+    return np.take_along_axis(x, where % classes, -1)
 
 
-def put_in_place(x: Any, labels: Any, value: Any, classes: int) -> Any:
-    """`x` itself, with `value` at each row's label."""
-    if x.flags.c_contiguous and x.shape[:-1] == labels.shape[:-1]:
-        x.reshape(-1)[places(labels, classes, x.size)] = value
+def put_in_place(x: Any, where: Any, value: Any, classes: int) -> Any:
+    """`x` itself, with `value` at each row's place."""
+    if x.flags.c_contiguous and x.shape == (*where.shape[:-1], classes):
+        x.reshape(-1)[where] = value
         return x
-    return put(x, labels, value, classes)
+    return put(x, where, value, classes)
 
 
-def put(x: Any, labels: Any, value: Any, classes: int) -> Any:
-    """A copy of `x` with `value` at each row's label."""
-    if getattr(x, "shape", ())[-1:] != (classes,):
-        dtype = np.result_type(x, value)
-        copy = np.empty((*labels.shape[:-1], classes), dtype)
-        copy[...] = x
-    else:
-        copy = np.array(x, order="C")
-    copy.reshape(-1)[places(labels, classes, copy.size)] = value
+def put(x: Any, where: Any, value: Any, classes: int) -> Any:
+    """A copy of `x` with `value` at each row's place."""
+    copy = np.empty((*where.shape[:-1], classes), np.result_type(x, value))
+    copy[...] = x
+    copy.reshape(-1)[where] = value
     return copy
 
 
@@ -50,6 +46,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sum": partial(np.add.reduce, axis=-1, keepdims=True),
     "max": partial(np.maximum.reduce, axis=-1, keepdims=True),
     "min": partial(np.minimum.reduce, axis=-1, keepdims=True),
+    "places": places,
     "take_along_axis": take,
     "put_along_axis": put,
     "put_in_place": put_in_place,

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from tensorweaver.backends import Backend
 
 __all__ = [
+    "COUNT_SEED",
     "SEED",
     "gradient_graph",
     "hessian_diagonal_graph",
     "hessian_product_graph",
+    "mean_gradient_graph",
     "prepare",
     "trace_formula",
     "weave",
@@ -34,6 +36,9 @@ __all__ = [
 
 SEED = input_node("seed", Level.SCALAR)
 """What the derivative is multiplied by: for a mean, one over the divisor."""
+
+COUNT_SEED = input_node("count_seed", Level.SCALAR)
+"""What the derivative of the divisor is multiplied by: for a mean, minus the mean over the divisor."""
 
 
 def trace_formula(formula: Callable[..., Any], inputs: Sequence[Node | None], **options: Any) -> Graph:
@@ -47,6 +52,14 @@ def gradient_graph(graph: Graph, wrt: Sequence[Node], seed: Node = SEED, *, valu
     gradients = differentiate.pullback(primal, seed, wrt)
     outputs = (primal, *gradients) if value else tuple(gradients)
     return Graph((*graph.inputs, seed), outputs, graph.names)
+
+
+def mean_gradient_graph(graph: Graph, wrt: Sequence[Node]) -> Graph:
+    """The derivative of a mean whose divisor, the graph's second output, depends on `wrt` as well."""
+    of_loss = differentiate.pullback(graph.outputs[0], SEED, wrt)
+    of_count = differentiate.pullback(graph.outputs[1], COUNT_SEED, wrt)
+    gradients = map(differentiate.add_cotangents, of_loss, of_count)
+    return Graph((*graph.inputs, SEED, COUNT_SEED), tuple(gradients), graph.names)
 
 
 def hessian_diagonal_graph(graph: Graph, variable: Node) -> Graph:

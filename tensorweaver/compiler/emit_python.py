@@ -18,7 +18,8 @@ import keyword
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from tensorweaver.compiler.graph import Graph, Node, topological
+from tensorweaver.compiler.graph import GRAPH_OPERATIONS, Graph, Level, Node, topological
+from tensorweaver.primitives import VOCABULARY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,8 +33,10 @@ INFIX = {
     "logical_and": "&", "logical_or": "|", "logical_xor": "^",
 }  # fmt: skip
 PREFIX = {"negative": "-", "logical_not": "~"}
-NEEDS_ROW_SIZE = {"put_along_axis"}
+AT_LABEL = {"take_along_axis": 1, "put_along_axis": 1}
 LONGEST_EXPRESSION = 72
+#: What a text calls, which none of its variables may be called.
+CALLED = {*VOCABULARY, *GRAPH_OPERATIONS, "kernel", "places", "put_in_place"}
 
 
 class PythonText(NamedTuple):
@@ -56,12 +59,14 @@ class Writer:
         self.order = topological(graph.outputs)
         self.uses = self.count_uses()
         self.users = self.find_users()
-        self.taken = set(INFIX) | {str(node.value) for node in graph.inputs}
+        self.taken = set(CALLED)
+        self.parameters = self.name_parameters()
         self.constants: dict[str, tuple[float, str]] = {}
         self.texts: dict[Node, str] = {}
         self.assigned: set[Node] = set()
         self.evaluated: set[Node] = set()
         self.lines: list[str] = []
+        self.places: dict[Node, str] = {}
 
     def count_uses(self) -> dict[Node, int]:
         uses = dict.fromkeys(self.order, 0)
@@ -71,6 +76,17 @@ class Writer:
         for node in self.graph.outputs:
             uses[node] += 1
         return uses
+
+    def name_parameters(self) -> dict[Node, str]:
+        """The inputs' own names, but for `where` and the like, which the text calls."""
+        names = {}
+        for node in sorted(self.graph.inputs, key=lambda node: node.level is not Level.SCALAR):
+            name = str(node.value)
+            while name in self.taken:
+                name += "_"
+            names[node] = name
+            self.taken.add(name)
+        return names
 
     def find_users(self) -> dict[Node, list[Node]]:
         users: dict[Node, list[Node]] = {node: [] for node in self.order}
@@ -83,14 +99,14 @@ class Writer:
         for node in self.order:
             self.write_node(node)
         results = ", ".join(self.text_of(node) for node in self.graph.outputs)
-        parameters = ", ".join(str(node.value) for node in self.graph.inputs)
+        parameters = ", ".join(self.parameters[node] for node in self.graph.inputs)
         body = [*self.lines, f"return {results}"]
         source = f"def kernel({parameters}):\n" + "".join(f"    {line}\n" for line in body)
         return PythonText(source, self.constants)
 
     def write_node(self, node: Node) -> None:
         if node.name == "input":
-            self.texts[node] = str(node.value)
+            self.texts[node] = self.parameters[node]
             return
         if node.is_constant:
             return
@@ -149,11 +165,20 @@ class Writer:
             return f"({PREFIX[node.name]}{self.text_of(node.arguments[0])})"
         arguments = list(map(self.argument, node.arguments))
         name = node.name
-        if name in NEEDS_ROW_SIZE:
+        if name in AT_LABEL:
+            arguments[1] = self.places_of(node.arguments[1])
+        if name == "put_along_axis":
             arguments.append("row_size")
             if self.may_overwrite(node.arguments[0], node):
                 name = "put_in_place"
         return f"{name}({', '.join(arguments)})"
+
+    def places_of(self, labels: Node) -> str:
+        """Where the labels point in memory, looked up once for all that read or write there."""
+        if labels not in self.places:
+            self.places[labels] = name = f"places_{len(self.places)}"
+            self.lines.append(f"{name} = places({self.texts[labels]}, row_size)")
+        return self.places[labels]
 
     def may_overwrite(self, base: Node, user: Node) -> bool:
         """Whether `base` is a temporary that everybody else has finished reading."""

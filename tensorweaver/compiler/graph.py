@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Graph",
+    "LargestFinite",
     "Level",
     "Node",
     "NumberKind",
@@ -43,6 +44,17 @@ class Level(IntEnum):
     SCALAR = 0
     ROW = 1
     ELEMENT = 2
+
+
+class LargestFinite(float):
+    """A constant that is known only with the dtype: the largest finite number."""
+
+    def __new__(cls) -> LargestFinite:
+        """As a float it is infinite, so that no rewriting takes it for a number."""
+        return super().__new__(cls, "inf")
+
+    def __repr__(self) -> str:
+        return "largest"
 
 
 class Node:

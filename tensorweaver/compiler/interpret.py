@@ -5,6 +5,9 @@ from __future__ import annotations
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from tensorweaver.compiler.graph import LargestFinite
 from tensorweaver.primitives import VOCABULARY
 
 if TYPE_CHECKING:
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["bind"]
 
+FINITE_LIMITS = {name: float(np.finfo(name).max) for name in ("float32", "float64")}
+
 
 def bind(
     text: PythonText, backend: Backend, dtype: str, label_dtype: str | None, device: Any, axis: int
@@ -23,6 +28,8 @@ def bind(
     functions = dict(functions_of(backend, dtype, axis))
     dtypes = {"real": dtype, "integral": label_dtype or "int64", "boolean": "bool"}
     for name, (value, kind) in text.constants.items():
+        if isinstance(value, LargestFinite):
+            value = FINITE_LIMITS[dtype]  # noqa: PLW2901 - the number behind the name
         functions[name] = backend.constant(value, dtypes[kind], device)
     exec(compiled(text.source), functions)  # noqa: S102 - our own text, written by emit_python
     kernel: Callable[..., Any] = functions["kernel"]
@@ -48,6 +55,7 @@ def functions_of(backend: Backend, dtype: str, axis: int) -> dict[str, Callable[
     table["reciprocal"] = lambda x: 1.0 / x
     table["as_real"] = lambda x: backend.astype(x, dtype)
     table["spread"] = lambda x: x
+    table["places"] = lambda labels, row_size: labels
     table["take_along_axis"] = partial(take_by_index, xp, axis)
     table["put_along_axis"] = partial(put_by_comparison, xp, axis)
     table.update(backend.functions(axis))

@@ -115,8 +115,6 @@ def add(x: Node, y: Node) -> Node | None:
 def subtract(x: Node, y: Node) -> Node | None:
     if is_number(y, 0):
         return x
-    if is_number(x, 0):
-        return operation("negative", y)
     return operation("add", x, y.arguments[0]) if y.name == "negative" else None
 
 

@@ -11,6 +11,7 @@ from tensorweaver.compiler.compile import (
     gradient_graph,
     hessian_diagonal_graph,
     hessian_product_graph,
+    mean_gradient_graph,
     trace_formula,
     weave,
 )
@@ -30,6 +31,9 @@ Role = Literal["element", "row", "label", "class", "target"]
 is either class indices or a number an element, told apart by its dtype and shape."""
 
 ONE = constant(1.0)
+
+COMMON_NAMES = {"reduction", "sample_weight", "where", "axis", "backend", "wrt", "out"}
+KERNEL_NAMES = {"row_size", "seed", "count_seed"}
 
 
 class VariantKey(NamedTuple):
@@ -111,6 +115,7 @@ class Formula:
         if unknown:
             message = f"{function.__name__} has no argument {unknown[0]!r}"
             raise TypeError(message)
+        refuse_taken(function.__name__, (*positional, *keywords), (*positional, *arrays))
         options = {name: default for name, default in keywords.items() if name not in arrays}
         return Formula(
             function, rowwise, positional, arrays, dict(roles), wrt or positional[:1], options, reductions
@@ -162,6 +167,10 @@ class Variant:
             count = operation("where", mask, count, constant(0.0))
         return Graph((*self.nodes.values(), ROW_SIZE), (value, count), traced.names)
 
+    def counts(self, name: str) -> bool:
+        """Whether what a mean divides by depends on the argument."""
+        return self.value.with_outputs(self.value.outputs[1]).uses(self.nodes[name])
+
     def graph(self, kind: str, wrt: tuple[str, ...] = (), along: tuple[str, ...] | None = None) -> Graph:
         """One of the derivative graphs: see `make_graph`."""
         key = (kind, wrt, along)
@@ -183,6 +192,8 @@ class Variant:
         if kind == "pullback":  # the cotangent is an array: one number for each loss
             seed = input_node("seed", self.level)
             return gradient_graph(self.value, wrt, seed, value=False)
+        if kind == "mean_gradient":
+            return mean_gradient_graph(self.value, wrt)
         if kind == "hessian_diagonal":
             return hessian_diagonal_graph(self.value, wrt[0])
         return hessian_product_graph(self.value, along, wrt)
@@ -207,6 +218,15 @@ class Variant:
                 graph, backend, dtype, label_dtype=label_dtype, device=device, axis=axis
             )
         return found
+
+
+def refuse_taken(loss: str, names: tuple[str, ...], arrays: tuple[str, ...]) -> None:
+    """The names that every loss has already, and those that kernels have beside a formula's arrays."""
+    for name in names:
+        inside = name in arrays and (name in KERNEL_NAMES or name.startswith("vector_"))
+        if name in COMMON_NAMES or inside:
+            message = f"{loss}: an argument cannot be called {name!r}: every loss uses that name itself"
+            raise TypeError(message)
 
 
 def input_for(name: str, role: Role) -> Node:

@@ -189,7 +189,7 @@ class Loss:
             options.pop("where", None),
         )
         # The common case first: NumPy arrays, seen before.
-        signature = []
+        signature: list[Any] = []
         for value in values:
             if type(value) is NDARRAY:
                 signature += (value.dtype, value.shape)
@@ -278,8 +278,10 @@ class Loss:
                 raise ArgumentError(message)
 
     def wrt_names(self, wrt: str | Sequence[str] | None, plan: Plan) -> tuple[str, ...]:
-        names = self.formula.differentiable if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(wrt)
-        not_real = plan.not_real()
+        if wrt is None:
+            return self.formula.differentiable
+        names = (wrt,) if isinstance(wrt, str) else tuple(wrt)
+        not_real = plan.not_real
         for name in names:
             if name not in plan.ports or name in not_real:
                 known = ", ".join(n for n in plan.ports if n not in not_real)
@@ -314,7 +316,7 @@ class Loss:
     def recorded(self, plan: Plan, values: Sequence[Any], tensors: Sequence[Any]) -> Tensor:
         """The loss as a Tensor that remembers its real-valued arguments."""
         names = list(plan.ports)
-        not_real = plan.not_real()
+        not_real = plan.not_real
         present = [t for t in tensors if t is not None]
         parents = {
             name: tensor

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tensorweaver.errors import ArgumentError
 from tensorweaver.loss.arguments import (
     Described,
     check_labels,
@@ -48,7 +49,7 @@ class PlanDerivatives:
     """A plan's derivatives, for a library with differentiation of its own: see `backends.execution.Derivatives`."""
 
     def __init__(self, plan: Plan) -> None:
-        not_real = plan.not_real()
+        not_real = plan.not_real
         self.plan = plan
         self.names = tuple(plan.variant.nodes)
         self.positions = tuple(i for i, name in enumerate(self.names) if name not in not_real)
@@ -105,7 +106,10 @@ class Plan:
         self.label_places = (
             [i for i, role in enumerate(self.roles) if role == "label"] if question.labels_visible else []
         )
+        self.ignored = dict(question.options).get("ignore_index")
         self.without_ignored: Plan | None = None
+        labels = {n for n, role in zip(formula.array_names, self.roles, strict=True) if role == "label"}
+        self.not_real = labels | {"where"}
         self.divisor = self.fixed_divisor()
         self.kernels: dict[Any, Callable[..., Any]] = {}
         self.run_value = self.value_kernel()
@@ -168,10 +172,6 @@ class Plan:
         )
         return lambda *inputs_and_size: woven(*inputs_and_size[:-1])
 
-    def not_real(self) -> set[str]:
-        labels = {n for n, role in zip(self.formula.array_names, self.roles, strict=True) if role == "label"}
-        return labels | {"where"}
-
     def let_in(self, arrays: Sequence[Any]) -> list[Any]:
         """The arguments as the kernels take them."""
         given = [array for array in arrays if array is not None]
@@ -183,8 +183,7 @@ class Plan:
         """The plan to run once labels have been looked at: a cheaper one where none is ignored."""
         if not self.label_places:
             return self
-        options = dict(self.question.options)
-        ignored = options.get("ignore_index")
+        ignored = self.ignored
         all_classes = True
         for place in self.label_places:
             host = self.backend.to_numpy(arrays[place])
@@ -193,7 +192,7 @@ class Plan:
         if ignored is None or not all_classes or 0 <= ignored < self.frame.classes:
             return self
         if self.without_ignored is None:
-            options["ignore_index"] = None
+            options = {**dict(self.question.options), "ignore_index": None}
             question = self.question._replace(options=tuple(options.items()))
             self.without_ignored = Plan(self.formula, question)
         return self.without_ignored
@@ -239,6 +238,8 @@ class Plan:
 
     def value_and_gradient(self, wrt: tuple[str, ...], arrays: Sequence[Any]) -> tuple[Any, list[Any]]:
         """The loss and its gradient by each of `wrt`, in one run."""
+        if self.divisor_moves(wrt):
+            return self.mean_and_gradient(wrt, arrays, 1.0)
         inputs = self.let_in(arrays)
         run = self.kernel("value_and_gradient", wrt)
         with self.backend.quiet():
@@ -251,11 +252,41 @@ class Plan:
 
     def gradient(self, wrt: tuple[str, ...], arrays: Sequence[Any]) -> list[Any]:
         """The gradient of the reduced loss by each of `wrt`."""
+        if self.divisor_moves(wrt):
+            return self.mean_and_gradient(wrt, arrays, 1.0)[1]
         gradients = self.derivative("gradient", wrt, arrays)
         return [self.leave(name, g) for name, g in zip(wrt, gradients, strict=True)]
 
+    def divisor_moves(self, wrt: tuple[str, ...]) -> bool:
+        """Whether the mean divides by something that depends on an argument in `wrt`, such as the weights."""
+        return self.divisor is None and any(map(self.variant.counts, wrt))
+
+    def mean_and_gradient(
+        self, wrt: tuple[str, ...], arrays: Sequence[Any], cotangent: Any
+    ) -> tuple[Any, list[Any]]:
+        """The same for a divisor that moves too: `d(S/C) = (dS - S/C dC) / C`."""
+        inputs = self.let_in(arrays)
+        run = self.kernel("mean_gradient", wrt)
+        with self.backend.quiet():
+            divisor = self.count(inputs)
+            value = self.reduce(self.run_value(*inputs, self.frame.classes), divisor)
+            seed = self.backend.inverse(divisor, self.dtype) * cotangent
+            results = run(*inputs, self.frame.classes, seed, -value * seed)
+        return value, [self.leave(n, g) for n, g in zip(wrt, as_tuple(results), strict=True)]
+
+    def check_second(self, name: str) -> None:
+        """Second derivatives are those of a sum with a fixed divisor."""
+        if self.divisor_moves((name,)):
+            message = (
+                f"{self.formula.name}: the mean divides by something that depends on {name}; "
+                'for its second derivatives take reduction="sum"'
+            )
+            raise ArgumentError(message)
+
     def pullback(self, wrt: tuple[str, ...], arrays: Sequence[Any], cotangent: Any) -> list[Any]:
         """The gradient for a cotangent of the result: a number, or an array for `reduction="none"`."""
+        if self.divisor_moves(wrt):
+            return self.mean_and_gradient(wrt, arrays, cotangent)[1]
         inputs = self.let_in(arrays)
         xp = self.backend.namespace()
         if self.question.reduction == "none":
@@ -272,6 +303,7 @@ class Plan:
 
     def hessian_diagonal(self, name: str, arrays: Sequence[Any]) -> Any:
         """The second derivative of the reduced loss by each element."""
+        self.check_second(name)
         try:
             (diagonal,) = self.derivative("hessian_diagonal", (name,), arrays)
         except NoDiagonalError:
@@ -300,6 +332,7 @@ class Plan:
 
     def product(self, name: str, arrays: Sequence[Any], vector: Any) -> Any:
         """The Hessian of the reduced loss times `vector`."""
+        self.check_second(name)
         entered = self.ports[name].enter(vector)
         (product,) = self.derivative("hessian_product", (name,), arrays, entered)
         return self.leave(name, product)

@@ -6,6 +6,7 @@ a class axis of length one, what was smaller has been broadcast (a view, not a c
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Port:
         if self.described.dtype != self.dtype:
             steps.append(lambda array: backend.astype(array, self.dtype))
         if self.small != self.described.shape:
-            steps.append(lambda array: backend.namespace().reshape(array, self.small))
+            steps.append(partial(backend.reshape, shape=self.small))
         if self.large != self.small:
             steps.append(lambda array: backend.namespace().broadcast_to(array, self.large))
         if self.frame.moved:

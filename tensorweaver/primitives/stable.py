@@ -7,6 +7,7 @@ with `u = x - max(x)`, `log(sum(exp(u))) = log1p(rest)` where `rest` sums all bu
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 from tensorweaver.primitives.primitive import Primitive
@@ -54,9 +55,10 @@ class Exponentials(NamedTuple):
 
 
 def shifted_from_maximum(xp: Any, x: Any, axis: int) -> tuple[Any, Any]:
-    """The row's maximum and `x - max`, where an infinite maximum stands at zero (several share evenly)."""
+    """The row's maximum and `x - max`; a logit of +inf stands at zero, several share evenly."""
     maximum = xp.max(x, axis=axis, keepdims=True)
-    return maximum, xp.where(x == maximum, 0.0, x - maximum)
+    finite = xp.minimum(maximum, xp.largest_finite(x))
+    return maximum, xp.minimum(x, finite) - finite
 
 
 def exponentials(xp: Any, x: Any, axis: int) -> Exponentials:
@@ -70,7 +72,7 @@ def exponentials(xp: Any, x: Any, axis: int) -> Exponentials:
 
 def logsumexp(xp: Any, x: Any, axis: int = -1) -> Any:
     row = exponentials(xp, x, axis)
-    return row.maximum + xp.log1p(row.rest)
+    return xp.where(row.maximum == -math.inf, -math.inf, row.maximum + xp.log1p(row.rest))
 
 
 def softmax(xp: Any, x: Any, axis: int = -1) -> Any:
@@ -91,18 +93,20 @@ def log_softmax(xp: Any, x: Any, axis: int = -1) -> Any:
 
 
 class OthersOfLabel(NamedTuple):
-    """A row seen from its label: the terms with the label's replaced by 0, their sum, the label's own term."""
+    """A row seen from its label: the terms with the label's replaced by 0, their sum, the sum of all terms less 1."""
 
     shifted_label: Any
     terms: Any
     others: Any
+    rest: Any
 
 
 def others_of_label(xp: Any, x: Any, labels: Any, axis: int) -> OthersOfLabel:
     _, shifted = shifted_from_maximum(xp, x, axis)
     terms = xp.put_along_axis(xp.exp(shifted), labels, 0.0, axis=axis)
     others = xp.sum(terms, axis=axis, keepdims=True)
-    return OthersOfLabel(xp.take_along_axis(shifted, labels, axis=axis), terms, others)
+    shifted_label = xp.take_along_axis(shifted, labels, axis=axis)
+    return OthersOfLabel(shifted_label, terms, others, others + xp.expm1(shifted_label))
 
 
 def log_softmax_at(xp: Any, x: Any, labels: Any, axis: int = -1) -> Any:
@@ -110,14 +114,13 @@ def log_softmax_at(xp: Any, x: Any, labels: Any, axis: int = -1) -> Any:
     sum of all other terms, `-(d + log1p(others + expm1(-d)))`: both summands are positive, nothing cancels.
     """
     row = others_of_label(xp, x, labels, axis)
-    return row.shifted_label - xp.log1p(row.others + xp.expm1(row.shifted_label))
+    return row.shifted_label - xp.log1p(row.rest)
 
 
 def softmax_minus_one_hot(xp: Any, x: Any, labels: Any, axis: int = -1) -> Any:
     """Probabilities minus one-hot, the gradient of cross-entropy; at the label it is `-others / total`."""
     row = others_of_label(xp, x, labels, axis)
-    total = row.others + xp.exp(row.shifted_label)
-    return xp.put_along_axis(row.terms, labels, -row.others, axis=axis) / total
+    return xp.put_along_axis(row.terms, labels, -row.others, axis=axis) / (1.0 + row.rest)
 
 
 def softmax_pullback(xp: Any, g: Any, x: Any, axis: int) -> Any:

@@ -1,0 +1,141 @@
+"""Every pass leaves a well-formed graph that computes the same."""
+
+import numpy as np
+import pytest
+
+from tensorweaver.backends import get_backend
+from tensorweaver.compiler import compile as weaving
+from tensorweaver.compiler.graph import Graph, constant, input_node, operation, topological, verify
+from tensorweaver.compiler.simplify import lower, recognise, simplify
+from tensorweaver.compiler.trace import ROW_SIZE, trace
+from tensorweaver.primitives import VOCABULARY
+from tests.compiler.formulas import FORMULAS, LABELS, ROW_VALUE, X, Y
+from tests.helpers.compare import assert_close
+
+KINDS = ("value", "gradient", "hessian_product", "hessian_diagonal")
+
+
+def graph_of(formula, kind):
+    function, inputs = FORMULAS[formula]
+    graph = weaving.trace_formula(function, inputs)
+    graph = graph.with_outputs(graph.outputs[0])
+    if kind == "gradient":
+        return weaving.gradient_graph(graph, [X])
+    if kind == "hessian_product":
+        return weaving.hessian_product_graph(graph, [X], [X])
+    if kind == "hessian_diagonal":
+        return weaving.hessian_diagonal_graph(graph, X)
+    return graph
+
+
+def numbers(rng):
+    return {
+        X: rng.normal(size=(6, 5)),
+        Y: rng.random((6, 5)),
+        ROW_VALUE: rng.random((6, 1)) + 0.5,
+        LABELS: rng.integers(0, 5, (6, 1)),
+        ROW_SIZE: 5,
+        weaving.SEED: 0.25,
+        input_node("vector_x"): rng.normal(size=(6, 5)),
+    }
+
+
+def run(graph, values):
+    kernel = weaving.weave(graph, get_backend("numpy"), "float64", label_dtype="int64")
+    with np.errstate(all="ignore"):
+        results = kernel(*(values[node] for node in graph.inputs))
+    return results if isinstance(results, tuple) else (results,)
+
+
+def closed_form(formula, kind):
+    return not (kind == "hessian_diagonal" and formula in {"coupled_rows"})
+
+
+CASES = [(f, k) for f in FORMULAS for k in KINDS if closed_form(f, k)]
+
+
+@pytest.mark.parametrize(("formula", "kind"), CASES)
+def test_every_pass_leaves_a_well_formed_graph(formula, kind):
+    graph = graph_of(formula, kind)
+    verify(graph)
+    for stage in (simplify, lower, simplify):
+        graph = stage(graph)
+        verify(graph)
+    composed = {name for name, row in VOCABULARY.items() if row.formula is not None}
+    assert not composed & {node.name for node in topological(graph.outputs)}
+
+
+@pytest.mark.parametrize(("formula", "kind"), CASES)
+def test_passes_keep_the_numbers(formula, kind, rng):
+    graph = graph_of(formula, kind)
+    values = numbers(rng)
+    plain = run(graph, values)
+    for other in (simplify(graph), lower(graph), simplify(lower(simplify(graph)))):
+        for actual, expected in zip(run(other, values), plain, strict=True):
+            assert_close(np.broadcast_to(actual, np.shape(expected)), expected, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_the_plain_spelling_is_recognised(formula, rng):
+    function, inputs = FORMULAS[formula]
+    plain = trace(function, inputs)
+    values = numbers(rng)
+    for actual, expected in zip(run(recognise(plain), values), run(plain, values), strict=True):
+        assert_close(actual, expected, rtol=1e-12)
+
+
+def test_the_log_likelihood_of_a_label_is_recognised():
+    graph = graph_of("labelled", "value")
+    assert "log_softmax_at" in {node.name for node in topological(graph.outputs)}
+
+
+@pytest.mark.parametrize(("formula", "kind"), CASES)
+def test_simplify_has_nothing_left_to_do(formula, kind):
+    once = simplify(graph_of(formula, kind))
+    assert simplify(once).outputs == once.outputs
+
+
+ZERO, ONE, TWO = constant(0.0), constant(1.0), constant(2.0)
+NEGATED = operation("negative", X)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (operation("add", X, ZERO), X),
+        (operation("subtract", X, ZERO), X),
+        (operation("multiply", ONE, X), X),
+        (operation("divide", X, ONE), X),
+        (operation("add", X, X), operation("multiply", TWO, X)),
+        (operation("add", X, operation("negative", Y)), operation("subtract", X, Y)),
+        (operation("subtract", X, operation("negative", Y)), operation("add", X, Y)),
+        (operation("negative", NEGATED), X),
+        (operation("negative", operation("subtract", X, Y)), operation("subtract", Y, X)),
+        (operation("pow", X, TWO), operation("square", X)),
+        (operation("pow", X, constant(0.5)), operation("sqrt", X)),
+        (operation("pow", X, ONE), X),
+        (operation("divide", X, TWO), operation("multiply", constant(0.5), X)),
+        (operation("where", constant(True), X, Y), X),
+        (operation("where", operation("isnan", X), Y, Y), Y),
+        (operation("sum", operation("spread", ROW_VALUE)), operation("multiply", ROW_SIZE, ROW_VALUE)),
+        (operation("add", operation("spread", ROW_VALUE), X), operation("add", ROW_VALUE, X)),
+        (operation("multiply", TWO, constant(3.0)), constant(6.0)),
+    ],
+)
+def test_rules(before, after):
+    graph = Graph((X, Y, ROW_VALUE, ROW_SIZE), (before,))
+    assert simplify(graph).outputs == (after,)
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        operation("multiply", ZERO, X),  # NaN times 0 is NaN
+        operation("subtract", X, X),  # infinity less infinity is NaN
+        operation("divide", X, constant(3.0)),  # a third is not a number of this base
+        operation("equal", X, X),  # NaN is not itself
+        operation("subtract", ZERO, X),  # 0 - 0 is 0, -(0) is -0
+    ],
+)
+def test_rules_that_would_hide_something_do_not_exist(kept):
+    assert simplify(Graph((X,), (kept,))).outputs == (kept,)
