@@ -40,8 +40,8 @@ def check_gradient(
     """Compare gradient, Hessian diagonal and Hessian-vector product with central differences
     of fourth order.
 
-    All computation is in float64 on NumPy, whatever the arrays are. At a kink a difference quotient means nothing: keep
-    the inputs away from kinks by more than `step`.
+    All computation is in float64 on NumPy, whatever the arrays are. At a kink a difference quotient
+    means nothing: keep the inputs away from kinks by more than `step`.
 
     Parameters
     ----------
@@ -74,7 +74,10 @@ def check_gradient(
     """
     name = loss.one(wrt)
     host = [to_float64(array) for array in arrays]
-    options = {key: to_float64(value) if hasattr(value, "shape") else value for key, value in options.items()}
+    options = {
+        key: to_float64(value) if hasattr(value, "shape") else value
+        for key, value in options.items()
+    }
     place = loss.formula.arguments.index(name)
     vector = np.cos(np.arange(host[place].size, dtype=np.float64)).reshape(host[place].shape)
 
@@ -91,10 +94,16 @@ def check_gradient(
     along_vector = quotient(lambda t: gradient(x + t * vector), step)
     compared = (
         ("gradient", gradient(x), by_elements(value, x, step, whole=True)),
-        ("hessian_diag", loss.hessian_diag(*at(x), wrt=name, **options), by_elements(gradient, x, step)),
+        (
+            "hessian_diag",
+            loss.hessian_diag(*at(x), wrt=name, **options),
+            by_elements(gradient, x, step),
+        ),
         ("hvp", loss.hvp(*at(x), vector, wrt=name, **options), along_vector),
     )
-    largest = [compare(loss, what, actual, expected, tolerance) for what, actual, expected in compared]
+    largest = [
+        compare(loss, what, actual, expected, tolerance) for what, actual, expected in compared
+    ]
     return GradientCheck(*largest)
 
 
@@ -112,10 +121,10 @@ def quotient(function: Callable[[float], Any], step: float) -> Any:
     return (8 * near - far) / (12 * step)
 
 
-def by_elements(
-    function: Callable[[Any], Any], x: Any, step: float, *, whole: bool = False
-) -> Any:
-    """The difference quotient of `function` by each element: of all of it, or of the element in its place."""
+def by_elements(function: Callable[[Any], Any], x: Any, step: float, *, whole: bool = False) -> Any:
+    """The difference quotient of `function` by each element: of all of it, or of the element in its
+    place.
+    """
     quotients = np.empty(x.shape)
     for place in np.ndindex(x.shape):
 

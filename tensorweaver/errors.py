@@ -11,7 +11,8 @@ TensorWeaverError
     └── BackendUnavailableError  also ImportError   not installed, or installed without its device
 ```
 
-Every leaf is a built-in error as well, so `except ValueError` keeps working for those who do not know this tree.
+Every leaf is a built-in error as well, so `except ValueError` keeps working for those who do not
+know this tree.
 """
 
 __all__ = [

@@ -7,7 +7,7 @@ from typing import Any
 
 from tensorweaver.backends import Backend, arrange, array_namespace
 from tensorweaver.backends.backend import LIBRARY_OF
-from tensorweaver.eager import eager_namespace
+from tensorweaver.tensor.eager import eager_namespace
 from tensorweaver.errors import ArgumentError, DTypeError, ShapeError
 
 __all__ = [
@@ -108,8 +108,8 @@ def softplus(x: Any, *, backend: str | None = None) -> Any:
 def softmax(x: Any, axis: int = -1, *, backend: str | None = None) -> Any:
     """Scores to probabilities: `exp(x) / sum(exp(x))` along `axis`.
 
-    A score of -inf gets probability 0, a score of +inf probability 1 (several share evenly). A row of -inf alone has no
-    probabilities: it is NaN.
+    A score of -inf gets probability 0, a score of +inf probability 1 (several share evenly). A row
+    of -inf alone has no probabilities: it is NaN.
 
     Examples
     --------
@@ -121,7 +121,8 @@ def softmax(x: Any, axis: int = -1, *, backend: str | None = None) -> Any:
 
 
 def log_softmax(x: Any, axis: int = -1, *, backend: str | None = None) -> Any:
-    """`log(softmax(x))` along `axis`; exact where a probability is near one as well as where it is tiny.
+    """`log(softmax(x))` along `axis`; exact where a probability is near one as well as where it is
+    tiny.
 
     Examples
     --------
@@ -156,7 +157,8 @@ def backend_is_numpy(x: Any) -> bool:
 
 
 def one_hot(labels: Any, num_classes: int, *, dtype: Any = None, backend: str | None = None) -> Any:
-    """Class indices as rows that are 1 at the index and 0 elsewhere; the classes become the last axis.
+    """Class indices as rows that are 1 at the index and 0 elsewhere; the classes become the last
+    axis.
 
     An index outside the classes gives a row of zeros.
 

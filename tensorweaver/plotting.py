@@ -1,11 +1,12 @@
 """Pictures of losses: a curve with its gradient, a surface over two parameters.
 
-Import it by name, `from tensorweaver.plotting import plot_loss_surface`; Matplotlib is imported when
-something is drawn.
+Import it by name, `from tensorweaver.plotting import plot_loss_surface`; Matplotlib is imported
+when something is drawn.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from tensorweaver.errors import ArgumentError, ShapeError, TensorWeaverError
 from tensorweaver.tensor import Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from tensorweaver.loss import Loss
 
@@ -26,8 +27,8 @@ Interval = tuple[float, float]
 Host = np.ndarray[Any, Any]
 
 LEVELS = 40
-DECADES = 6.0
-"""How far below the highest loss the levels go: what is lower still has the colour of the lowest."""
+DECADES = 5.0
+"""How far below the highest loss the levels go; what is lower has the colour of the lowest."""
 
 COLOURS = "magma"
 PATH_COLOUR = "#ffffff"
@@ -71,7 +72,7 @@ def plot_loss(
     Returns
     -------
     matplotlib.axes.Axes
-        With a line for the loss, one for the gradient, and a legend. What is infinite or NaN is a gap.
+        With a line for the loss, one for the gradient, and a legend. What is not finite is a gap.
 
     Raises
     ------
@@ -124,13 +125,13 @@ def plot_loss_surface(
 ) -> Any:
     """Draw a loss as a landscape over two parameters, with the way that a descent took.
 
-    The levels of a loss that is nowhere negative are spaced logarithmically, so that the floor of the valley
-    shows beside its walls; those of another are spaced evenly.
+    The levels of a loss that is nowhere negative are spaced logarithmically, so that the floor of
+    the valley shows beside its walls; those of another are spaced evenly.
 
     Parameters
     ----------
     function
-        `function(w, b)` gives the loss for every pair out of two arrays of one shape, in that shape.
+        `function(w, b)` gives the loss of every pair out of two arrays, in their common shape.
     w_range, b_range
         The lowest and the highest value of each parameter.
     path
@@ -152,7 +153,7 @@ def plot_loss_surface(
     Raises
     ------
     ArgumentError
-        For an empty range, fewer than two points, or a loss that is the same (or not finite) everywhere.
+        For an empty range, fewer than two points, or a loss that is the same everywhere.
     ShapeError
         If `function` does not keep the shape of its arguments, or `path` is not `(steps, 2)`.
     PlottingUnavailableError
@@ -173,7 +174,9 @@ def plot_loss_surface(
     w, b = np.meshgrid(grid("w_range", w_range, points), grid("b_range", b_range, points))
     values = on_host(function(w, b))
     if values.shape != w.shape:
-        message = f"plot_loss_surface: function must keep the shape {w.shape}, it gave {values.shape}"
+        message = (
+            f"plot_loss_surface: function must keep the shape {w.shape}, it gave {values.shape}"
+        )
         raise ShapeError(message)
     steps = None if path is None else checked_path(path)
     levels, scale = levels_of(values)
@@ -181,7 +184,7 @@ def plot_loss_surface(
     heights = finite(np.maximum(values, levels[0]))
     filled = ax.contourf(w, b, heights, levels=levels, norm=scale, cmap=COLOURS)
     ax.contour(
-        w, b, heights, levels=levels[::4], norm=scale, colors="white", linewidths=0.5, alpha=0.35
+        w, b, heights, levels=levels[::4], norm=scale, colors="white", linewidths=0.6, alpha=0.5
     )
     draw_scale(filled, levels, ax, logarithmic=scale is not None)
     if steps is not None:
@@ -189,7 +192,7 @@ def plot_loss_surface(
     if goal is not None:
         draw_goal(goal, ax)
     if steps is not None or goal is not None:
-        ax.legend(loc="upper right", frameon=True, framealpha=0.9, edgecolor="none")
+        ax.legend(facecolor=SHADOW, framealpha=0.85, edgecolor="none", labelcolor="white")
     ax.set_xlim(*w_range)
     ax.set_ylim(*b_range)
     ax.set_xlabel(labels[0])
@@ -197,14 +200,14 @@ def plot_loss_surface(
     return ax
 
 
-# ------------------------------------------------------------------------------------------ what is drawn
+# -- what is drawn ---------------------------------------------------------------------------
 def draw_scale(filled: Any, levels: Host, ax: Any, *, logarithmic: bool) -> None:
     """The colour bar; a logarithmic one is marked at whole powers of ten."""
     bar = ax.figure.colorbar(filled, ax=ax, pad=0.02)
     if logarithmic:
         lowest, highest = np.log10(levels[[0, -1]])
-        exponents = np.arange(np.ceil(lowest), np.floor(highest) + 1)
-        bar.set_ticks(10.0**exponents, labels=[f"$10^{{{exponent:.0f}}}$" for exponent in exponents])
+        exponents = range(math.ceil(lowest), math.floor(highest) + 1)
+        bar.set_ticks([10.0**n for n in exponents], labels=[f"$10^{{{n}}}$" for n in exponents])
         bar.ax.minorticks_off()
     bar.set_label("loss")
     bar.outline.set_visible(False)
@@ -214,10 +217,12 @@ def draw_path(steps: Host, ax: Any) -> None:
     """The way as a light line with a dark edge; its first point a ring, its last a dot."""
     w, b = steps[:, 0], steps[:, 1]
     ax.plot(w, b, color=SHADOW, linewidth=3.4, zorder=3)
-    ax.plot(w, b, color=PATH_COLOUR, linewidth=1.5, marker="o", markersize=2.6, zorder=4, label="path")
+    ax.plot(
+        w, b, color=PATH_COLOUR, linewidth=1.5, marker="o", markersize=2.6, zorder=4, label="path"
+    )
     ends = {"zorder": 6, "linestyle": "none", "markeredgecolor": SHADOW}
     ax.plot(w[:1], b[:1], marker="o", markersize=10, color="#ffb454", label="start", **ends)
-    ax.plot(w[-1:], b[-1:], marker="o", markersize=7, color=PATH_COLOUR, label="end", **ends)
+    ax.plot(w[-1:], b[-1:], marker="o", markersize=6, color=PATH_COLOUR, label="end", **ends)
 
 
 def draw_goal(goal: Interval, ax: Any) -> None:
@@ -227,14 +232,16 @@ def draw_goal(goal: Interval, ax: Any) -> None:
     )  # fmt: skip
 
 
-# ------------------------------------------------------------------------------------------ what it is made of
+# -- what it is made of ----------------------------------------------------------------------
 def levels_of(values: Host) -> tuple[Host, Any]:
     """The heights of the contours, and the logarithmic colour scale where they call for one."""
     colors = matplotlib_module("matplotlib.colors")
     known = values[np.isfinite(values)]
     lowest, highest = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
     if not lowest < highest:
-        message = "plot_loss_surface: the loss is the same, or not finite, everywhere in these ranges"
+        message = (
+            "plot_loss_surface: the loss is the same, or not finite, everywhere in these ranges"
+        )
         raise ArgumentError(message)
     if lowest < 0:
         return np.linspace(lowest, highest, LEVELS), None

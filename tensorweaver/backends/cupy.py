@@ -19,7 +19,6 @@ class CuPyBackend(Backend):
     extra = 'pip install "tensorweaver[cuda13]" (or "tensorweaver[cuda12]" for CUDA 12)'
     namespace_path = "array_api_compat.cupy"
     array_classes = (("cupy", "ndarray"),)
-    engine = "cuda"
     takes_dlpack = True
 
     def constant(self, value: float, dtype: str, device: Any) -> Any:  # noqa: ARG002 - a number lies nowhere

@@ -28,8 +28,12 @@ class Derivatives(Protocol):
         """From the inputs to the derivative of the output by each input in `wrt`."""
         ...
 
-    def product(self, along: tuple[int, ...], wrt: tuple[int, ...]) -> Callable[..., tuple[Any, ...]]:
-        """From the inputs and a vector for each of `along` to the second derivative times these, for each of `wrt`."""
+    def product(
+        self, along: tuple[int, ...], wrt: tuple[int, ...]
+    ) -> Callable[..., tuple[Any, ...]]:
+        """From the inputs and a vector for each of `along` to the second derivative times these,
+        for each of `wrt`.
+        """
         ...
 
 
@@ -49,7 +53,9 @@ class Execution:
     differentiates: ClassVar[bool] = False
 
     def functions(self, axis: int) -> dict[str, Callable[..., Any]]:
-        """What a kernel calls in place of the standard's function of that name, for rows along `axis`."""
+        """What a kernel calls in place of the standard's function of that name, for rows along
+        `axis`.
+        """
         return {}
 
     def constant(self, value: float, dtype: str, device: Any) -> Any:
@@ -69,7 +75,9 @@ class Execution:
         return self.concrete(array)
 
     def quiet(self) -> AbstractContextManager[Any]:
-        """A context in which infinities and NaN arise without warnings: they are results, not mishaps."""
+        """A context in which infinities and NaN arise without warnings: they are results, not
+        mishaps.
+        """
         return NOTHING
 
     def total(self, array: Any) -> Any:
@@ -89,7 +97,9 @@ class Execution:
             return 0.0 if divisor == 0 else 1.0 / divisor
         xp = self.namespace()
         ones = xp.ones_like(divisor)
-        return xp.where(divisor == 0, xp.zeros_like(divisor), ones / xp.where(divisor == 0, ones, divisor))
+        return xp.where(
+            divisor == 0, xp.zeros_like(divisor), ones / xp.where(divisor == 0, ones, divisor)
+        )
 
     def reshape(self, array: Any, shape: tuple[int, ...]) -> Any:
         """The same numbers in another shape."""
@@ -114,5 +124,7 @@ class Execution:
     def with_derivatives(
         self, value: Callable[..., Any], derivatives: Derivatives
     ) -> Callable[..., Any]:
-        """`value`, differentiated by the library with `derivatives` instead of through its operations."""
+        """`value`, differentiated by the library with `derivatives` instead of through its
+        operations.
+        """
         return value

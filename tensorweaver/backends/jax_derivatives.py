@@ -1,7 +1,8 @@
-"""Telling JAX a kernel's derivatives: `jax.grad`, `jax.hessian` and `jax.jvp` then use them, to any order.
+"""Telling JAX a kernel's derivatives: `jax.grad`, `jax.hessian` and `jax.jvp` then use them, to any
+order.
 
-Without this JAX would differentiate through the kernel's operations, with its own slopes at kinks (`abs` has slope 1 at
-0) and with NaN from branches not taken.
+Without this JAX would differentiate through the kernel's operations, with its own slopes at kinks
+(`abs` has slope 1 at 0) and with NaN from branches not taken.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ __all__ = ["with_derivatives"]
 
 
 def with_derivatives(value: Callable[..., Any], derivatives: Derivatives) -> Callable[..., Any]:
-    """`value` as a function whose tangents are `sum(slope * tangent)`, the slopes in turn knowing their own."""
+    """`value` as a function whose tangents are `sum(slope * tangent)`, the slopes in turn knowing
+    their own.
+    """
     jax = load("jax")
     woven = jax.custom_jvp(value)
 

@@ -27,6 +27,10 @@ class TorchBackend(Backend):
     takes_dlpack = True
     differentiates = True
 
+    def functions(self, axis: int) -> dict[str, Callable[..., Any]]:  # noqa: ARG002 - the same for all
+        """The compatibility layer's `sign` writes into its result, which `torch.func.vmap` refuses."""
+        return {"sign": sign}
+
     def has_numbers(self, array: Array) -> bool:
         """On whatever device they are."""
         return holds_numbers(array)
@@ -116,6 +120,12 @@ class TorchBackend(Backend):
     def stop_gradient(self, array: Array) -> Array:
         """Constant for autograd."""
         return array.detach()
+
+
+def sign(x: Array) -> Array:
+    """-1, 0 or 1, and NaN for NaN, where PyTorch's own says 0."""
+    torch = load("torch")
+    return torch.where(torch.isnan(x), x, torch.sign(x))
 
 
 def holds_numbers(array: Array) -> bool:

@@ -1,7 +1,8 @@
-"""Telling PyTorch a kernel's derivatives: `backward`, double backward and `torch.func` then use them.
+"""Telling PyTorch a kernel's derivatives: `backward`, double backward and `torch.func` then use
+them.
 
-Without this PyTorch would differentiate through the kernel's operations: a confident row would lose its gradient to
-`p - 1`, and branches not taken would leak NaN.
+Without this PyTorch would differentiate through the kernel's operations: a confident row would lose
+its gradient to `p - 1`, and branches not taken would leak NaN.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ __all__ = ["with_derivatives"]
 
 
 def with_derivatives(value: Callable[..., Any], derivatives: Derivatives) -> Callable[..., Any]:
-    """`value` as an autograd function whose backward multiplies by the slopes, themselves differentiable."""
+    """`value` as an autograd function whose backward multiplies by the slopes, themselves
+    differentiable.
+    """
     torch = load("torch")
 
     def slopes(inputs: Sequence[Any], wrt: tuple[int, ...]) -> dict[int, Any]:
@@ -67,7 +70,9 @@ def slopes_of(wrt: tuple[int, ...], derivatives: Derivatives) -> Callable[..., t
 
     def like(values: Any, inputs: Sequence[Any], places: tuple[int, ...]) -> tuple[Any, ...]:
         return tuple(
-            v.expand(inputs[i].shape) if isinstance(v, torch.Tensor) else torch.full_like(inputs[i], v)
+            v.expand(inputs[i].shape)
+            if isinstance(v, torch.Tensor)
+            else torch.full_like(inputs[i], v)
             for v, i in zip(values, places, strict=True)
         )
 
@@ -96,7 +101,9 @@ def slopes_of(wrt: tuple[int, ...], derivatives: Derivatives) -> Callable[..., t
         def jvp(ctx: Any, *tangents: Any) -> tuple[Any, ...]:
             inputs = ctx.saved_tensors
             along = tuple(place for place in derivatives.positions if tangents[place] is not None)
-            changes = derivatives.product(along, wrt)(*inputs, *(tangents[place] for place in along))
+            changes = derivatives.product(along, wrt)(
+                *inputs, *(tangents[place] for place in along)
+            )
             return like(changes, inputs, wrt)
 
     return lambda *inputs: Slopes.apply(*inputs)

@@ -2,11 +2,13 @@
 
     trace -> recognise -> (differentiate) -> simplify -> lower -> simplify -> emit -> bind
 
-Each arrow is one function from graph to graph or from graph to text; what runs the text is the engine.
+Each arrow is one function from graph to graph or from graph to text; what runs the text is the
+engine.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tensorweaver.compiler import differentiate
@@ -18,7 +20,7 @@ from tensorweaver.compiler.simplify import lower, recognise, simplify
 from tensorweaver.compiler.trace import trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from tensorweaver.backends import Backend
 
@@ -38,15 +40,20 @@ SEED = input_node("seed", Level.SCALAR)
 """What the derivative is multiplied by: for a mean, one over the divisor."""
 
 COUNT_SEED = input_node("count_seed", Level.SCALAR)
-"""What the derivative of the divisor is multiplied by: for a mean, minus the mean over the divisor."""
+"""What the derivative of the divisor is multiplied by: for a mean, minus the mean over the divisor.
+"""
 
 
-def trace_formula(formula: Callable[..., Any], inputs: Sequence[Node | None], **options: Any) -> Graph:
+def trace_formula(
+    formula: Callable[..., Any], inputs: Sequence[Node | None], **options: Any
+) -> Graph:
     """The graph of a formula's value."""
     return recognise(trace(formula, inputs, **options))
 
 
-def gradient_graph(graph: Graph, wrt: Sequence[Node], seed: Node = SEED, *, value: bool = True) -> Graph:
+def gradient_graph(
+    graph: Graph, wrt: Sequence[Node], seed: Node = SEED, *, value: bool = True
+) -> Graph:
     """The value (if wanted) and `seed` times its derivative by each of `wrt`."""
     primal = graph.outputs[0]
     gradients = differentiate.pullback(primal, seed, wrt)
@@ -72,7 +79,9 @@ def hessian_diagonal_graph(graph: Graph, variable: Node) -> Graph:
 def hessian_product_graph(
     graph: Graph, along: Sequence[Node], wrt: Sequence[Node], seed: Node = SEED
 ) -> Graph:
-    """`seed` times the second derivative times a vector, one input `vector_<name>` for each of `along`, for each of `wrt`."""
+    """`seed` times the second derivative times a vector, one input `vector_<name>` for each of
+    `along`, for each of `wrt`.
+    """
     gradient = simplify(gradient_graph(graph, along, seed, value=False))
     vectors = [input_node(f"vector_{node.value}", node.level) for node in along]
     products = [constant(0.0)] * len(wrt)
@@ -97,7 +106,17 @@ def weave(
     axis: int = -1,
 ) -> Kernel:
     """A kernel that computes `graph` in `dtype` on `backend`, with the classes on `axis`."""
-    text = emit_python(prepare(graph))
-    run = bind(text, backend, dtype, label_dtype, device, axis)
-    return Kernel(run, text.source, backend.engine)
+    weaver = ENGINES[backend.engine]
+    return weaver(prepare(graph), backend, dtype, label_dtype, device, axis)
 
+
+def interpret(
+    graph: Graph, backend: Backend, dtype: str, label_dtype: str | None, device: Any, axis: int
+) -> Kernel:
+    """The engine that calls the library's own functions, one a step."""
+    text = emit_python(graph)
+    return Kernel(bind(text, backend, dtype, label_dtype, device, axis), text.source, "interpret")
+
+
+ENGINES: dict[str, Callable[..., Kernel]] = {"interpret": interpret}
+"""Who turns a prepared graph into a kernel, by the name that a backend gives."""

@@ -1,11 +1,12 @@
-"""From the graph of a value to the graphs of its gradient, its Hessian's diagonal and its Hessian times a vector.
+"""From the graph of a value to the graphs of its gradient, its Hessian's diagonal and its Hessian
+times a vector.
 
-The derivative rules of the vocabulary are run on traced values, so a derivative is a graph like any other and can be
-differentiated again.
+The derivative rules of the vocabulary are run on traced values, so a derivative is a graph like any
+other and can be differentiated again.
 
-A branch not taken must not leak: the slope of `where(x > 0, log(x), 0)` at zero is 0, not 0 · ∞. Rules are linear in
-the cotangent, so a cotangent of the form `where(condition, g, 0)` is taken apart, the rule sees `g` alone, and the
-condition is put back round the *result*.
+A branch not taken must not leak: the slope of `where(x > 0, log(x), 0)` at zero is 0, not 0 · ∞.
+Rules are linear in the cotangent, so a cotangent of the form `where(condition, g, 0)` is taken
+apart, the rule sees `g` alone, and the condition is put back round the *result*.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ ZERO = constant(0.0)
 
 
 class NoDiagonalError(TensorWeaverError):
-    """The Hessian's diagonal has no closed form here; whoever asked takes it from Hessian-vector products."""
+    """The Hessian's diagonal has no closed form here; whoever asked takes it from Hessian-vector
+    products.
+    """
 
 
 def pullback(output: Node, cotangent: Node, inputs: Sequence[Node]) -> list[Node]:
@@ -84,7 +87,9 @@ def shares(node: Node, cotangent: Node, reached: set[Node]) -> Iterator[tuple[No
 
 
 def strip(cotangent: Node, widest: Level) -> tuple[list[tuple[Node, bool]], Node]:
-    """`where(c, g, 0)` as the condition `(c, True)` and `g`; likewise, with False, `where(c, 0, g)`; repeatedly."""
+    """`where(c, g, 0)` as the condition `(c, True)` and `g`; likewise, with False, `where(c, 0,
+    g)`; repeatedly.
+    """
     conditions = []
     while cotangent.name == "where" and cotangent.arguments[0].level <= widest:
         condition, if_true, if_false = cotangent.arguments
@@ -132,8 +137,8 @@ def sum_to_level(share: Node, node: Node, argument: Node) -> Node:
 def diagonal(gradient: Node, variable: Node) -> Node:
     """The derivative of each element of `gradient` by the element of `variable` in its place.
 
-    Forward through elementwise operations; what a whole row shares is differentiated backwards, which gives its
-    derivative by every element at once.
+    Forward through elementwise operations; what a whole row shares is differentiated backwards,
+    which gives its derivative by every element at once.
     """
     order = topological([gradient])
     reached = dependents(order, [variable])
@@ -150,7 +155,11 @@ def diagonal_of(node: Node, slopes: dict[Node, Node], reached: set[Node], variab
     if node.name == "put_along_axis":
         base, labels, value = (slopes.get(argument, ZERO) for argument in node.arguments)
         labels = node.arguments[1]
-        at_label = value if value.level is not Level.ELEMENT else operation("take_along_axis", value, labels)
+        at_label = (
+            value
+            if value.level is not Level.ELEMENT
+            else operation("take_along_axis", value, labels)
+        )
         return operation("put_along_axis", base, labels, at_label)
     if node.name == "spread":
         return slopes[node.arguments[0]]

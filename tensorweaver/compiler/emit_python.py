@@ -1,15 +1,15 @@
 """A graph as plain Python text, one assignment a step.
 
-The text is the same for every array library; only the names it calls are bound differently. For the mean squared
-error with its gradient it reads
+The text is the same for every array library; only the names it calls are bound differently. For the
+mean squared error with its gradient it reads
 
     def kernel(predictions, targets, seed, row_size):
         difference = (predictions - targets)
         squared = square(difference)
         return squared, ((2.0 * seed) * difference)
 
-A value used once is written where it is used, so that its memory is free as soon as it has been read; one used more
-often gets a name and is deleted after its last use.
+A value used once is written where it is used, so that its memory is free as soon as it has been
+read; one used more often gets a name and is deleted after its last use.
 """
 
 from __future__ import annotations
@@ -147,13 +147,19 @@ class Writer:
         return wanted
 
     def text_of(self, node: Node) -> str:
-        return repr(node.value) if node.is_constant and math.isfinite(node.value) else self.argument(node)
+        return (
+            repr(node.value)
+            if node.is_constant and math.isfinite(node.value)
+            else self.argument(node)
+        )
 
     def argument(self, node: Node) -> str:
         """An operand of a function: numbers by name, as arrays of the right dtype."""
         if not node.is_constant:
             return self.texts[node]
-        name = f"c_{node.kind}_{repr(node.value).replace('-', 'm').replace('.', 'p').replace('+', '')}"
+        name = (
+            f"c_{node.kind}_{repr(node.value).replace('-', 'm').replace('.', 'p').replace('+', '')}"
+        )
         self.constants[name] = (node.value, node.kind)
         return name
 

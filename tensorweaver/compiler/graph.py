@@ -1,9 +1,9 @@
 """What a formula does, as a graph of interned nodes.
 
-A node stands for a value at one of three levels: a *scalar* (one for the whole call), a *row* (one for each row of
-classes), an *element*. An operation on several levels broadcasts to the highest, so that a graph knows no shapes and
-serves every size of input. Equal nodes are the same object, so equality is identity and common subexpressions are
-shared by construction.
+A node stands for a value at one of three levels: a *scalar* (one for the whole call), a *row* (one
+for each row of classes), an *element*. An operation on several levels broadcasts to the highest, so
+that a graph knows no shapes and serves every size of input. Equal nodes are the same object, so
+equality is identity and common subexpressions are shared by construction.
 """
 
 from __future__ import annotations
@@ -77,7 +77,9 @@ class Node:
         return self.name == "constant"
 
     def __repr__(self) -> str:
-        return f"<{self.name} {'' if self.value is None else self.value!r} {self.level.name.lower()}>"
+        return (
+            f"<{self.name} {'' if self.value is None else self.value!r} {self.level.name.lower()}>"
+        )
 
 
 GRAPH_OPERATIONS = {"as_real": "elementwise", "spread": "rowwise"}
@@ -106,14 +108,19 @@ def input_node(name: str, level: Level = Level.ELEMENT, kind: NumberKind = "real
 
 def constant(value: float) -> Node:
     """A number known when the formula is traced."""
-    kind: NumberKind = "boolean" if isinstance(value, bool) else "integral"
-    return intern_node(
-        "constant", (), value, Level.SCALAR, "real" if isinstance(value, float) else kind
-    )
+    if isinstance(value, bool):
+        return intern_node("constant", (), value, Level.SCALAR, "boolean")
+    if isinstance(value, int):
+        return intern_node("constant", (), value, Level.SCALAR, "integral")
+    # np.float64 is a float, but does not print as one.
+    number = value if isinstance(value, LargestFinite) else float(value)
+    return intern_node("constant", (), number, Level.SCALAR, "real")
 
 
 def operation(name: str, *arguments: Node) -> Node:
-    """One operation of the vocabulary (or `as_real`) on nodes; numbers beside real values become real."""
+    """One operation of the vocabulary (or `as_real`) on nodes; numbers beside real values become
+    real.
+    """
     kinds = {argument.kind for argument in arguments if not argument.is_constant}
     if "real" in kinds:
         arguments = tuple(
@@ -122,7 +129,9 @@ def operation(name: str, *arguments: Node) -> Node:
             else argument
             for argument in arguments
         )
-    return intern_node(name, arguments, None, result_level(name, arguments), result_kind(name, arguments))
+    return intern_node(
+        name, arguments, None, result_level(name, arguments), result_kind(name, arguments)
+    )
 
 
 def category_of(name: str) -> str:
@@ -144,7 +153,9 @@ def result_level(name: str, arguments: tuple[Node, ...]) -> Level:
     if category == "reduction" or name in {"take_along_axis", "log_softmax_at"}:
         return min(highest, Level.ROW)
     if category == "rowwise" and arguments[0].level is not Level.ELEMENT:
-        message = f"{name} needs a value for every class, got one a {arguments[0].level.name.lower()}"
+        message = (
+            f"{name} needs a value for every class, got one a {arguments[0].level.name.lower()}"
+        )
         raise TraceError(message)
     return Level.ELEMENT
 
@@ -161,7 +172,9 @@ def result_kind(name: str, arguments: tuple[Node, ...]) -> NumberKind:
 
 @dataclass(frozen=True)
 class Graph:
-    """Inputs in the order of the call, outputs in the order of the result, and the formula's names for its steps."""
+    """Inputs in the order of the call, outputs in the order of the result, and the formula's names
+    for its steps.
+    """
 
     inputs: tuple[Node, ...]
     outputs: tuple[Node, ...]
@@ -183,13 +196,17 @@ class Graph:
             numbers[node] = len(numbers)
             detail = [repr(node.value)] if node.value is not None else []
             detail += [f"%{numbers[argument]}" for argument in node.arguments]
-            lines.append(f"%{numbers[node]} = {node.name}({', '.join(detail)}) : {node.level.name.lower()}")
+            lines.append(
+                f"%{numbers[node]} = {node.name}({', '.join(detail)}) : {node.level.name.lower()}"
+            )
         lines.append("return " + ", ".join(f"%{numbers[node]}" for node in self.outputs))
         return "\n".join(lines)
 
 
 def topological(outputs: Iterable[Node]) -> list[Node]:
-    """Every node that `outputs` depend on, arguments first, in an order that depends on the graph alone."""
+    """Every node that `outputs` depend on, arguments first, in an order that depends on the graph
+    alone.
+    """
     order: dict[Node, None] = {}
     stack = [(node, False) for node in reversed(tuple(outputs))]
     while stack:

@@ -43,7 +43,9 @@ def compiled(source: str) -> Any:
 
 @lru_cache(maxsize=256)
 def functions_of(backend: Backend, dtype: str, axis: int) -> dict[str, Callable[..., Any]]:
-    """What each name of a text means: the standard's function, or what the library has in its place."""
+    """What each name of a text means: the standard's function, or what the library has in its
+    place.
+    """
     xp = backend.namespace()
     table: dict[str, Callable[..., Any]] = {
         name: getattr(xp, name)
@@ -68,9 +70,13 @@ def take_by_index(xp: Any, axis: int, x: Any, labels: Any) -> Any:
 
 
 def put_by_comparison(xp: Any, axis: int, x: Any, labels: Any, value: Any, row_size: int) -> Any:
-    """`x` with `value` in the label's place, without writing into an array: for libraries that are lazy or traced."""
+    """`x` with `value` in the label's place, without writing into an array: for libraries that are
+    lazy or traced.
+    """
     device = getattr(labels, "device", None)
-    classes = xp.arange(row_size, dtype=labels.dtype, **({} if device is None else {"device": device}))
+    classes = xp.arange(
+        row_size, dtype=labels.dtype, **({} if device is None else {"device": device})
+    )
     shape = [1] * labels.ndim
     shape[axis] = row_size
     return xp.where(xp.reshape(classes, tuple(shape)) == labels, value, x)

@@ -1,6 +1,7 @@
 """Rewriting rules: the same values by fewer or better operations.
 
-No rule may hide a NaN or lose a digit: `0 * x` stays, a division becomes a multiplication only by powers of two.
+No rule may hide a NaN or lose a digit: `0 * x` stays, a division becomes a multiplication only by
+powers of two.
 """
 
 from __future__ import annotations
@@ -74,7 +75,9 @@ def simplify(graph: Graph) -> Graph:
 def simplify_node(node: Node, arguments: Arguments) -> Node:
     if not arguments:
         return node
-    if category_of(node.name) in {"elementwise", "predicate"} and any(a.name == "spread" for a in arguments):
+    if category_of(node.name) in {"elementwise", "predicate"} and any(
+        a.name == "spread" for a in arguments
+    ):
         return without_spread(node, arguments)
     if all(argument.is_constant for argument in arguments) and node.name in FOLD:
         return constant(FOLD[node.name](*(argument.value for argument in arguments)))
@@ -170,7 +173,11 @@ def where(condition: Node, x: Node, y: Node) -> Node | None:
         return x if condition.value else y
     if x is y:
         return x
-    return operation("where", condition.arguments[0], y, x) if condition.name == "logical_not" else None
+    return (
+        operation("where", condition.arguments[0], y, x)
+        if condition.name == "logical_not"
+        else None
+    )
 
 
 def total(x: Node) -> Node | None:
@@ -192,7 +199,9 @@ def take(x: Node, labels: Node) -> Node | None:
 
 
 def put(x: Node, labels: Node, value: Node) -> Node | None:
-    return operation("put_along_axis", x.arguments[0], labels, value) if x.name == "spread" else None
+    return (
+        operation("put_along_axis", x.arguments[0], labels, value) if x.name == "spread" else None
+    )
 
 
 def spread(x: Node) -> Node | None:

@@ -1,7 +1,7 @@
 """Running a formula on stand-ins, to learn what it does.
 
-A `Tracer` is an array-API array: `tw.array_namespace(x)` gives a namespace made from the vocabulary, and every
-operation adds a node to a graph. So tracing a formula is calling it.
+A `Tracer` is an array-API array: `tw.array_namespace(x)` gives a namespace made from the
+vocabulary, and every operation adds a node to a graph. So tracing a formula is calling it.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ WRITE_WHERE = "a formula is traced before there are numbers: write xp.where(cond
 class Tracer:
     """A value of a formula while it is being traced.
 
-    `row_axis_kept` is False once a reduction has dropped the class axis: such a value no longer lines up with
-    elements, exactly as a plain array would not.
+    `row_axis_kept` is False once a reduction has dropped the class axis: such a value no longer
+    lines up with elements, exactly as a plain array would not.
     """
 
     __slots__ = ("node", "row_axis_kept")
@@ -70,7 +70,9 @@ class Tracer:
     __float__ = __int__ = __index__ = number_wanted
 
     def structure_wanted(self, *_: Any) -> Any:
-        message = "a formula sees one element or one row: it has no shape, length or index; use axis=-1"
+        message = (
+            "a formula sees one element or one row: it has no shape, length or index; use axis=-1"
+        )
         raise TraceError(message)
 
     __len__ = __iter__ = __getitem__ = structure_wanted
@@ -196,13 +198,17 @@ class TracerNamespace:
         lowered = x if min is None else self.maximum(x, min)
         return lowered if max is None else self.minimum(lowered, max)
 
-    def var(self, x: Any, *, axis: Any = None, correction: float = 0.0, keepdims: bool = False) -> Any:
+    def var(
+        self, x: Any, *, axis: Any = None, correction: float = 0.0, keepdims: bool = False
+    ) -> Any:
         """The variance of a row."""
         deviation = x - self.mean(x, axis=axis, keepdims=True)
         total = self.sum(self.square(deviation), axis=axis, keepdims=keepdims)
         return total / (self.count(x, axis) - correction)
 
-    def std(self, x: Any, *, axis: Any = None, correction: float = 0.0, keepdims: bool = False) -> Any:
+    def std(
+        self, x: Any, *, axis: Any = None, correction: float = 0.0, keepdims: bool = False
+    ) -> Any:
         """The standard deviation of a row."""
         return self.sqrt(self.var(x, axis=axis, correction=correction, keepdims=keepdims))
 
@@ -228,7 +234,7 @@ class TracerNamespace:
         """The largest finite number of the dtype that the kernel will have."""
         return Tracer(LARGEST)
 
-    def spread(self, g: Any, x: Any, axis: Any, keepdims: bool) -> Any:  # noqa: FBT001 - see reductions.py
+    def spread(self, g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
         """A row value already stands beside its elements."""
         return g
 
@@ -250,7 +256,13 @@ def install_operators(cls: type[Tracer]) -> None:
 
         return operator
 
-    binaries = {"add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "pow": "pow"}
+    binaries = {
+        "add": "add",
+        "sub": "subtract",
+        "mul": "multiply",
+        "truediv": "divide",
+        "pow": "pow",
+    }
     binaries |= {"mod": "remainder", "floordiv": "floor_divide"}
     binaries |= {"and": "logical_and", "or": "logical_or", "xor": "logical_xor"}
     for symbol, name in binaries.items():
@@ -303,5 +315,6 @@ def call_and_keep_locals(
     try:
         result = formula(*values, **options)
     finally:
-        sys.setprofile(before)
+        # A profiler written in C, as cProfile is, comes back by its own method alone.
+        getattr(before, "enable", lambda: sys.setprofile(before))()
     return result, kept

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tensorweaver.loss.formula import Formula, Role
 
 __all__ = [
+    "LABEL_DTYPES",
     "Described",
     "check_labels",
     "check_out",
@@ -80,7 +81,9 @@ def compute_dtype(formula: Formula, arrays: Sequence[Described | None]) -> tuple
     """
     for described in arrays[: len(formula.arguments)]:
         if described is not None and described.dtype.startswith("complex"):
-            message = f"{formula.name}: {described.name} is complex ({described.dtype}); use real numbers"
+            message = (
+                f"{formula.name}: {described.name} is complex ({described.dtype}); use real numbers"
+            )
             raise DTypeError(message)
     for name in formula.differentiable:
         described = next(a for a in arrays if a is not None and a.name == name)
@@ -90,7 +93,9 @@ def compute_dtype(formula: Formula, arrays: Sequence[Described | None]) -> tuple
                 f"convert {name} to a floating dtype such as float32"
             )
             raise DTypeError(message)
-    given = {a.dtype for a in arrays[: len(formula.arguments)] if a is not None and is_floating(a.dtype)}
+    given = {
+        a.dtype for a in arrays[: len(formula.arguments)] if a is not None and is_floating(a.dtype)
+    }
     if given <= HALVES:
         return "float32", given.pop() if len(given) == 1 else "float32"
     widest = "float64" if "float64" in given else "float32"
@@ -100,7 +105,9 @@ def compute_dtype(formula: Formula, arrays: Sequence[Described | None]) -> tuple
 def layout(
     formula: Formula, arrays: Sequence[Described | None], roles: Sequence[Role | None], axis: int
 ) -> tuple[tuple[int, ...], tuple[int, ...], int]:
-    """The shape of the elements, the shape of the losses, and the class axis counted from the front."""
+    """The shape of the elements, the shape of the losses, and the class axis counted from the
+    front.
+    """
     first = arrays[0]
     if first is None:
         message = f"{formula.name}: {formula.arguments[0]} is missing"
@@ -125,7 +132,7 @@ def layout(
     return full, rows, classes_axis
 
 
-def check_axis(loss: str, first: Described, axis: int) -> int:
+def check_axis(loss: str, first: Described, axis: Any) -> int:
     rank = len(first.shape)
     if rank == 0:
         message = f"{loss}: {first.name} needs an axis of classes, got a single number"
@@ -136,7 +143,7 @@ def check_axis(loss: str, first: Described, axis: int) -> int:
     if first.shape[axis] == 0:
         message = f"{loss}: {first.name} has no classes: its shape is {first.shape}, its class axis {axis}"
         raise ShapeError(message)
-    return axis % rank
+    return int(axis) % rank
 
 
 def check_broadcast(loss: str, given: Described, first: Described, full: tuple[int, ...]) -> None:
@@ -176,7 +183,9 @@ def check_classes(loss: str, given: Described, classes: int) -> None:
 def check_labels(
     loss: str, name: str, labels: np.ndarray[Any, Any], classes: int, ignore_index: int | None
 ) -> bool:
-    """Whether every label is a class; `LabelError` for the first that is neither a class nor the one to ignore."""
+    """Whether every label is a class; `LabelError` for the first that is neither a class nor the
+    one to ignore.
+    """
     if labels.dtype == np.int64 and labels.flags.c_contiguous:
         # Seen as unsigned, a negative label is huge: one pass finds both kinds of bad label.
         if np.maximum.reduce(labels.view(np.uint64), axis=None, initial=0) < classes:
@@ -199,7 +208,9 @@ def check_labels(
 
 
 def leading(given: tuple[int, ...], full: tuple[int, ...]) -> tuple[int, ...] | None:
-    """`given` with ones behind it, where it is `full` or its first axes (each whole or 1); else None."""
+    """`given` with ones behind it, where it is `full` or its first axes (each whole or 1); else
+    None.
+    """
     if len(given) > len(full):
         return None
     padded = given + (1,) * (len(full) - len(given))
@@ -207,7 +218,9 @@ def leading(given: tuple[int, ...], full: tuple[int, ...]) -> tuple[int, ...] | 
 
 
 def check_weights(loss: str, given: Described, losses: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape that `sample_weight` or `where` takes beside the losses: its axes are their first axes."""
+    """The shape that `sample_weight` or `where` takes beside the losses: its axes are their first
+    axes.
+    """
     shape = leading(given.shape, losses)
     if shape is None:
         message = (
@@ -236,7 +249,9 @@ def check_out(loss: str, out: Any, backend: Backend, like: Any) -> None:
         message = f"{loss}: out has dtype {out.dtype}, the gradient {like.dtype}"
         raise DTypeError(message)
     if not backend.writable(out):
-        message = f"{loss}: out cannot be written to (read-only, or a library whose arrays never change)"
+        message = (
+            f"{loss}: out cannot be written to (read-only, or a library whose arrays never change)"
+        )
         raise ArgumentError(message)
 
 
@@ -246,4 +261,3 @@ def check_reduction(formula: Formula, reduction: Any) -> None:
         known = ", ".join(repr(name) for name in formula.reductions)
         message = f"{formula.name}: reduction must be one of {known}, got {reduction!r}"
         raise ArgumentError(message)
-

@@ -55,8 +55,9 @@ def pointwise(
     Parameters
     ----------
     function
-        The formula: positional arguments are arrays, keyword-only arguments are options. It is called once, on
-        stand-ins, with the functions of `tw.array_namespace(...)`; what it does becomes the kernel.
+        The formula: positional arguments are arrays, keyword-only arguments are options. It is
+        called once, on stand-ins, with the functions of `tw.array_namespace(...)`; what it does
+        becomes the kernel.
     arrays
         Keyword arguments that are arrays when given, such as `("weight",)`.
     wrt
@@ -77,7 +78,9 @@ def pointwise(
     >>> asymmetric_loss.grad([1.0, 4.0], [2.0, 2.0])
     array([-3.,  2.])
     """
-    return decorator(function, rowwise=False, arrays=arrays, roles={}, wrt=wrt, reductions=reductions)
+    return decorator(
+        function, rowwise=False, arrays=arrays, roles={}, wrt=wrt, reductions=reductions
+    )
 
 
 @overload
@@ -100,18 +103,18 @@ def rowwise(
 ) -> Any:
     """Make a loss of a formula that reduces one axis, the classes or features of a row.
 
-    The formula writes that axis as `axis=-1`, wherever it is in the caller's arrays, and reduces with `keepdims=True`
-    when the result meets elements again. It may return a pair `(loss, count)`: `count` is how much of the row a mean
-    counts.
+    The formula writes that axis as `axis=-1`, wherever it is in the caller's arrays, and reduces
+    with `keepdims=True` when the result meets elements again. It may return a pair `(loss, count)`:
+    `count` is how much of the row a mean counts.
 
     Parameters
     ----------
     function, arrays, wrt, reductions
         As for `pointwise`.
     roles
-        What arguments hold that are not a number an element: `"label"` a class index a row, `"row"` a number a row,
-        `"class"` a number a class, `"target"` labels or numbers an element. Labels and row values arrive with a class
-        axis of length one.
+        What arguments hold that are not a number an element: `"label"` a class index a row, `"row"`
+        a number a row, `"class"` a number a class, `"target"` labels or numbers an element. Labels
+        and row values arrive with a class axis of length one.
 
     Examples
     --------

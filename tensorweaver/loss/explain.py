@@ -44,7 +44,9 @@ def steps(plan: Plan, arrays: Sequence[Any]) -> dict[str, Any]:
     found = dict(zip(plan.ports, [a for a in arrays if a is not None], strict=True))
     for node, result in zip(nodes, results, strict=True):
         found[named.get(node, "loss")] = plan.frame.leave(result)
-    found[plan.question.reduction if plan.question.reduction != "none" else "losses"] = plan.value(arrays)
+    found[plan.question.reduction if plan.question.reduction != "none" else "losses"] = plan.value(
+        arrays
+    )
     return found
 
 

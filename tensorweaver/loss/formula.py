@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from tensorweaver.compiler.compile import (
-
     gradient_graph,
     hessian_diagonal_graph,
     hessian_product_graph,
@@ -27,8 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["Formula", "Role", "Variant", "VariantKey"]
 
 Role = Literal["element", "row", "label", "class", "target"]
-"""What an array argument holds: a number an element, a number a row, a class index a row, a number a class; `target`
-is either class indices or a number an element, told apart by its dtype and shape."""
+"""What an array argument holds: a number an element, a number a row, a class index a row, a number
+a class; `target` is either class indices or a number an element, told apart by its dtype and
+shape."""
 
 ONE = constant(1.0)
 
@@ -111,14 +111,23 @@ class Formula:
         parameters = inspect.signature(function).parameters.values()
         positional = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
         keywords = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
-        unknown = [name for name in (*arrays, *roles, *(wrt or ())) if name not in {*positional, *keywords}]
+        unknown = [
+            name for name in (*arrays, *roles, *(wrt or ())) if name not in {*positional, *keywords}
+        ]
         if unknown:
             message = f"{function.__name__} has no argument {unknown[0]!r}"
             raise TypeError(message)
         refuse_taken(function.__name__, (*positional, *keywords), (*positional, *arrays))
         options = {name: default for name, default in keywords.items() if name not in arrays}
         return Formula(
-            function, rowwise, positional, arrays, dict(roles), wrt or positional[:1], options, reductions
+            function,
+            rowwise,
+            positional,
+            arrays,
+            dict(roles),
+            wrt or positional[:1],
+            options,
+            reductions,
         )
 
 
@@ -134,7 +143,9 @@ class Variant:
         self.kernels: dict[Any, Kernel] = {}
         self.nodes: dict[str, Node] = {}
         self.value = self.trace(key)
-        self.level = max(self.value.outputs[0].level, Level.ELEMENT if not formula.rowwise else Level.ROW)
+        self.level = max(
+            self.value.outputs[0].level, Level.ELEMENT if not formula.rowwise else Level.ROW
+        )
 
     def trace(self, key: VariantKey) -> Graph:
         formula = self.formula
@@ -171,7 +182,9 @@ class Variant:
         """Whether what a mean divides by depends on the argument."""
         return self.value.with_outputs(self.value.outputs[1]).uses(self.nodes[name])
 
-    def graph(self, kind: str, wrt: tuple[str, ...] = (), along: tuple[str, ...] | None = None) -> Graph:
+    def graph(
+        self, kind: str, wrt: tuple[str, ...] = (), along: tuple[str, ...] | None = None
+    ) -> Graph:
         """One of the derivative graphs: see `make_graph`."""
         key = (kind, wrt, along)
         if key not in self.graphs:
@@ -225,7 +238,9 @@ def refuse_taken(loss: str, names: tuple[str, ...], arrays: tuple[str, ...]) -> 
     for name in names:
         inside = name in arrays and (name in KERNEL_NAMES or name.startswith("vector_"))
         if name in COMMON_NAMES or inside:
-            message = f"{loss}: an argument cannot be called {name!r}: every loss uses that name itself"
+            message = (
+                f"{loss}: an argument cannot be called {name!r}: every loss uses that name itself"
+            )
             raise TypeError(message)
 
 
@@ -242,6 +257,3 @@ def valid_labels(labels: Node, ignore_index: int | None) -> Node:
     if ignore_index is None:
         return inside
     return operation("logical_or", inside, operation("equal", labels, constant(ignore_index)))
-
-
-

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tensorweaver.loss import explain
-from tensorweaver.loss.arguments import Described, check_out
 from tensorweaver.backends import arrange
 from tensorweaver.errors import ArgumentError
+from tensorweaver.loss import explain
+from tensorweaver.loss.arguments import LABEL_DTYPES, Described, check_out
 from tensorweaver.loss.plan import Plan, Question
 from tensorweaver.tensor import Tensor
 
@@ -31,31 +31,33 @@ NDARRAY = np.ndarray
 class Loss:
     """A loss function: its value, gradient and Hessian, all woven from one formula.
 
-    Made by `pointwise` and `rowwise`; the losses of this package are instances. The arguments below are common to all
-    losses and all methods.
+    Made by `pointwise` and `rowwise`; the losses of this package are instances. The arguments below
+    are common to all losses and all methods.
 
     Parameters
     ----------
     *arrays
-        The formula's positional arguments. Any array library; the result is of the same library, device and dtype.
+        The formula's positional arguments. Any array library; the result is of the same library,
+        device and dtype.
     reduction
         `"mean"` (the default), `"sum"` or `"none"`.
     sample_weight
-        How much each loss counts, for the losses' shape or its first axes. The mean divides by the total weight, so
-        that whole numbers equal repeated rows and zero equals removal.
+        How much each loss counts, for the losses' shape or its first axes. The mean divides by the
+        total weight, so that whole numbers equal repeated rows and zero equals removal.
     where
-        Boolean, for the losses' shape or its first axes: what is left out contributes nothing to value or gradient,
-        even where it holds NaN or infinity.
+        Boolean, for the losses' shape or its first axes: what is left out contributes nothing to
+        value or gradient, even where it holds NaN or infinity.
     axis
         The class axis, for losses over classes; the last one by default.
     backend
-        Compute there, and move the arguments there first: `"numpy"`, `"cupy"`, `"torch"`, `"jax"`, `"dask"`.
+        Compute there, and move the arguments there first: `"numpy"`, `"cupy"`, `"torch"`, `"jax"`,
+        `"dask"`.
 
-    A mean over nothing (no elements, all masked, all ignored, all weights zero) is 0 with a zero gradient, so that one
-    masked batch does not poison a training run; PyTorch gives NaN there.
+    A mean over nothing (no elements, all masked, all ignored, all weights zero) is 0 with a zero
+    gradient, so that one masked batch does not poison a training run; PyTorch gives NaN there.
 
-    Half precision (float16, bfloat16) is computed in float32; a reduced value is float32, elements and gradients keep
-    the input's dtype.
+    Half precision (float16, bfloat16) is computed in float32; a reduced value is float32, elements
+    and gradients keep the input's dtype.
     """
 
     def __init__(self, formula: Formula) -> None:
@@ -86,10 +88,11 @@ class Loss:
         Parameters
         ----------
         wrt
-            The argument, or arguments, to differentiate by; by default the loss's differentiable inputs. A name gives
-            one array, a tuple of names a tuple of arrays.
+            The argument, or arguments, to differentiate by; by default the loss's differentiable
+            inputs. A name gives one array, a tuple of names a tuple of arrays.
         out
-            The array to write the gradient into, which may be the predictions themselves; a tuple for several.
+            The array to write the gradient into, which may be the predictions themselves; a tuple
+            for several.
         """
         plan, values, tensors = self.opened(arrays, options)
         names = self.wrt_names(wrt, plan)
@@ -125,20 +128,23 @@ class Loss:
         given = [value for value in values if value is not None][index]
         _, (_, array) = arrange([given, raw], [name, "vector"], plan.backend.name)
         if tuple(array.shape) != tuple(given.shape):
-            message = (
-                f"{self.formula.name}: vector has shape {tuple(array.shape)}, {name} {tuple(given.shape)}"
-            )
+            message = f"{self.formula.name}: vector has shape {tuple(array.shape)}, {name} {tuple(given.shape)}"
             raise ArgumentError(message)
         described = plan.ports[name].described
-        return as_given(plan.product(name, values, plan.backend.astype(array, described.dtype)), tensors)
+        return as_given(
+            plan.product(name, values, plan.backend.astype(array, described.dtype)), tensors
+        )
 
     def hessian(self, *arrays: Any, wrt: str | None = None, **options: Any) -> Any:
         """The whole Hessian of each row, `(..., K, K)` for K classes; for losses over classes.
 
-        The class axis moves last. For a pointwise loss every block is one number: see `hessian_diag`.
+        The class axis moves last. For a pointwise loss every block is one number: see
+        `hessian_diag`.
         """
         if not self.formula.rowwise:
-            message = f"{self.formula.name} couples no two elements: its Hessian is hessian_diag(...)"
+            message = (
+                f"{self.formula.name} couples no two elements: its Hessian is hessian_diag(...)"
+            )
             raise ArgumentError(message)
         plan, values, tensors = self.opened(arrays, options)
         (name,) = self.wrt_names(self.one(wrt), plan)
@@ -151,7 +157,9 @@ class Loss:
 
     # --------------------------------------------------------------------------------------------- looking inside
     def steps(self, *arrays: Any, **options: Any) -> dict[str, Any]:
-        """Every intermediate step of the computation, by the name it has in the formula, with its numbers."""
+        """Every intermediate step of the computation, by the name it has in the formula, with its
+        numbers.
+        """
         plan, values, _ = self.opened(arrays, options)
         return explain.steps(plan, values)
 
@@ -178,7 +186,9 @@ class Loss:
     def open(
         self, arrays: tuple[Any, ...], options: dict[str, Any]
     ) -> tuple[Plan, Sequence[Any], Sequence[Any] | None]:
-        """The plan for a call, its arrays in the plan's order, and the Tensors among them if there are any."""
+        """The plan for a call, its arrays in the plan's order, and the Tensors among them if there
+        are any.
+        """
         formula = self.formula
         if len(arrays) != len(formula.arguments):
             arrays = self.bind(arrays, options)
@@ -245,17 +255,22 @@ class Loss:
             known = ", ".join(self.__signature__.parameters)
             message = f"{self.formula.name}() has no argument {unknown[0]!r}; it takes {known}"
             raise TypeError(message)
+        described = tuple(
+            None if a is None else Described(name, backend.dtype_name(a.dtype), tuple(a.shape))
+            for name, a in zip(names, arrays, strict=True)
+        )
         return Question(
             backend,
             backend.device(given[0]) if backend.many_devices else None,
-            tuple(
-                None if a is None else Described(name, backend.dtype_name(a.dtype), tuple(a.shape))
-                for name, a in zip(names, arrays, strict=True)
-            ),
+            described,
             reduction,
             axis,
-            tuple({**self.formula.options, **options}.items()),
-            all(backend.labels_visible(array) for array in given),
+            tuple({**self.formula.options, **numbers(options)}.items()),
+            all(
+                backend.labels_visible(array)
+                for array, what in zip(arrays, described, strict=True)
+                if what is not None and what.dtype in LABEL_DTYPES
+            ),
         )
 
     def bind(self, arrays: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, ...]:
@@ -291,7 +306,9 @@ class Loss:
 
     def one(self, wrt: str | None) -> str:
         if wrt is not None and not isinstance(wrt, str):
-            message = f"{self.formula.name}: second derivatives are by one argument: wrt must be a name"
+            message = (
+                f"{self.formula.name}: second derivatives are by one argument: wrt must be a name"
+            )
             raise ArgumentError(message)
         return wrt or self.formula.differentiable[0]
 
@@ -330,6 +347,14 @@ class Loss:
         return Tensor.record(plan.value(values), list(parents.values()), pullback)
 
 
+def numbers(options: dict[str, Any]) -> dict[str, Any]:
+    """Options, those of an array without axes as the number that it holds."""
+    return {
+        name: value.item() if getattr(value, "shape", None) == () else value
+        for name, value in options.items()
+    }
+
+
 def raw(value: Any) -> Any:
     return value.data if isinstance(value, Tensor) else value
 
@@ -349,7 +374,8 @@ def load_loss(module: str, name: str) -> Any:
 def public_signature(formula: Formula) -> inspect.Signature:
     """The formula's signature with the options common to all losses."""
     parameters = [
-        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in formula.arguments
+        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        for name in formula.arguments
     ]
     options = {**dict.fromkeys(formula.array_options), **formula.options}
     if formula.rowwise:

@@ -1,7 +1,7 @@
 """Everything about a call that does not depend on the numbers, worked out once and kept.
 
-A `Plan` is made for one combination of dtypes, shapes and options; running it reads like the formula: let the
-arguments in, run the kernel, reduce.
+A `Plan` is made for one combination of dtypes, shapes and options; running it reads like the
+formula: let the arguments in, run the kernel, reduce.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tensorweaver.compiler.differentiate import NoDiagonalError
+from tensorweaver.compiler.graph import Level
 from tensorweaver.errors import ArgumentError
 from tensorweaver.loss.arguments import (
     Described,
@@ -19,8 +21,6 @@ from tensorweaver.loss.arguments import (
     layout,
     resolve_roles,
 )
-from tensorweaver.compiler.differentiate import NoDiagonalError
-from tensorweaver.compiler.graph import Level
 from tensorweaver.loss.formula import VariantKey
 from tensorweaver.loss.port import Frame, Port
 
@@ -38,7 +38,9 @@ class Question(NamedTuple):
 
     backend: Backend
     device: Any
-    arrays: tuple[Described | None, ...]  # the formula's array arguments, then sample_weight and where
+    arrays: tuple[
+        Described | None, ...
+    ]  # the formula's array arguments, then sample_weight and where
     reduction: str
     axis: int
     options: tuple[tuple[str, Any], ...]
@@ -46,7 +48,9 @@ class Question(NamedTuple):
 
 
 class PlanDerivatives:
-    """A plan's derivatives, for a library with differentiation of its own: see `backends.execution.Derivatives`."""
+    """A plan's derivatives, for a library with differentiation of its own: see
+    `backends.execution.Derivatives`.
+    """
 
     def __init__(self, plan: Plan) -> None:
         not_real = plan.not_real
@@ -55,7 +59,8 @@ class PlanDerivatives:
         self.positions = tuple(i for i, name in enumerate(self.names) if name not in not_real)
         axis = plan.frame.kernel_axis if plan.formula.rowwise else None
         self.sums = tuple(
-            axis if plan.variant.nodes[self.names[i]].level is Level.ELEMENT else None for i in self.positions
+            axis if plan.variant.nodes[self.names[i]].level is Level.ELEMENT else None
+            for i in self.positions
         )
 
     def slopes(self, wrt: tuple[int, ...]) -> Callable[..., tuple[Any, ...]]:
@@ -63,7 +68,9 @@ class PlanDerivatives:
         run = self.plan.kernel("gradient", tuple(self.names[i] for i in wrt))
         return lambda *inputs: as_tuple(run(*inputs, self.plan.frame.classes, 1.0))
 
-    def product(self, along: tuple[int, ...], wrt: tuple[int, ...]) -> Callable[..., tuple[Any, ...]]:
+    def product(
+        self, along: tuple[int, ...], wrt: tuple[int, ...]
+    ) -> Callable[..., tuple[Any, ...]]:
         """From the inputs and a vector for each of `along` to the second derivative times these."""
         names = tuple(self.names[i] for i in wrt)
         run = self.plan.kernel("hessian_product", names, tuple(self.names[i] for i in along))
@@ -104,11 +111,15 @@ class Plan:
             )
         )
         self.label_places = (
-            [i for i, role in enumerate(self.roles) if role == "label"] if question.labels_visible else []
+            [i for i, role in enumerate(self.roles) if role == "label"]
+            if question.labels_visible
+            else []
         )
         self.ignored = dict(question.options).get("ignore_index")
         self.without_ignored: Plan | None = None
-        labels = {n for n, role in zip(formula.array_names, self.roles, strict=True) if role == "label"}
+        labels = {
+            n for n, role in zip(formula.array_names, self.roles, strict=True) if role == "label"
+        }
         self.not_real = labels | {"where"}
         self.divisor = self.fixed_divisor()
         self.kernels: dict[Any, Callable[..., Any]] = {}
@@ -116,12 +127,17 @@ class Plan:
 
     # ------------------------------------------------------------------------------------------- preparation
     def make_ports(
-        self, arguments: Sequence[Described | None], weights: Described | None, mask: Described | None
+        self,
+        arguments: Sequence[Described | None],
+        weights: Described | None,
+        mask: Described | None,
     ) -> dict[str, Port]:
         ports = {}
         for described, role in zip(arguments, self.roles, strict=True):
             if described is not None and role is not None:
-                dtype = self.dtype if role != "label" or self.label_dtype is None else self.label_dtype
+                dtype = (
+                    self.dtype if role != "label" or self.label_dtype is None else self.label_dtype
+                )
                 ports[described.name] = Port(self.frame, described, role, dtype)
         if weights is not None:
             check_weights(self.formula.name, weights, self.frame.losses)
@@ -132,7 +148,9 @@ class Plan:
         return ports
 
     def fixed_divisor(self) -> float | None:
-        """What the sum is divided by, where that is known beforehand; None where it must be counted."""
+        """What the sum is divided by, where that is known beforehand; None where it must be
+        counted.
+        """
         reduction = self.question.reduction
         if reduction == "batchmean":
             return float(self.frame.full[0]) if self.frame.full else 1.0
@@ -144,7 +162,9 @@ class Plan:
     def kernel(
         self, kind: str, wrt: tuple[str, ...] = (), along: tuple[str, ...] | None = None
     ) -> Callable[..., Any]:
-        """The function that computes one kind of thing; takes the inputs, `row_size`, and what the kind adds."""
+        """The function that computes one kind of thing; takes the inputs, `row_size`, and what the
+        kind adds.
+        """
         key = (kind, wrt, along)
         found = self.kernels.get(key)
         if found is None:
@@ -222,13 +242,25 @@ class Plan:
         xp = self.backend.namespace()
         if self.formula.rowwise:
             axis = self.frame.kernel_axis
-            losses = xp.squeeze(losses, axis=axis) if losses.shape[axis] == 1 else self.frame.leave(losses)
+            losses = (
+                xp.squeeze(losses, axis=axis)
+                if losses.shape[axis] == 1
+                else self.frame.leave(losses)
+            )
         if tuple(losses.shape) != self.frame.losses and losses.shape != self.frame.full:
             losses = self.backend.writable_copy(xp.broadcast_to(losses, self.frame.losses))
-        return losses if self.result_dtype == self.dtype else self.backend.astype(losses, self.result_dtype)
+        return (
+            losses
+            if self.result_dtype == self.dtype
+            else self.backend.astype(losses, self.result_dtype)
+        )
 
-    def derivative(self, kind: str, wrt: tuple[str, ...], arrays: Sequence[Any], *more: Any) -> list[Any]:
-        """The outputs of a derivative's kernel: the losses first where the kind says so, then one for each of `wrt`."""
+    def derivative(
+        self, kind: str, wrt: tuple[str, ...], arrays: Sequence[Any], *more: Any
+    ) -> list[Any]:
+        """The outputs of a derivative's kernel: the losses first where the kind says so, then one
+        for each of `wrt`.
+        """
         inputs = self.let_in(arrays)
         run = self.kernel(kind, wrt)
         with self.backend.quiet():
@@ -236,7 +268,9 @@ class Plan:
             results = run(*inputs, self.frame.classes, seed, *more)
         return list(results) if isinstance(results, tuple) else [results]
 
-    def value_and_gradient(self, wrt: tuple[str, ...], arrays: Sequence[Any]) -> tuple[Any, list[Any]]:
+    def value_and_gradient(
+        self, wrt: tuple[str, ...], arrays: Sequence[Any]
+    ) -> tuple[Any, list[Any]]:
         """The loss and its gradient by each of `wrt`, in one run."""
         if self.divisor_moves(wrt):
             return self.mean_and_gradient(wrt, arrays, 1.0)
@@ -258,7 +292,9 @@ class Plan:
         return [self.leave(name, g) for name, g in zip(wrt, gradients, strict=True)]
 
     def divisor_moves(self, wrt: tuple[str, ...]) -> bool:
-        """Whether the mean divides by something that depends on an argument in `wrt`, such as the weights."""
+        """Whether the mean divides by something that depends on an argument in `wrt`, such as the
+        weights.
+        """
         return self.divisor is None and any(map(self.variant.counts, wrt))
 
     def mean_and_gradient(
@@ -290,7 +326,9 @@ class Plan:
         inputs = self.let_in(arrays)
         xp = self.backend.namespace()
         if self.question.reduction == "none":
-            seed = xp.reshape(self.backend.astype(cotangent, self.dtype), self.frame.kept(self.frame.losses))
+            seed = xp.reshape(
+                self.backend.astype(cotangent, self.dtype), self.frame.kept(self.frame.losses)
+            )
             seed = self.frame.enter(seed)
             kind = "pullback"
         else:

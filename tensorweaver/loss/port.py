@@ -1,7 +1,8 @@
 """How one argument enters a kernel, and how its gradient comes back out.
 
-Inside a kernel every array has the dtype of the computation and lines up with the elements: labels and row values keep
-a class axis of length one, what was smaller has been broadcast (a view, not a copy).
+Inside a kernel every array has the dtype of the computation and lines up with the elements: labels
+and row values keep a class axis of length one, what was smaller has been broadcast (a view, not a
+copy).
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tensorweaver.loss.arguments import Described
     from tensorweaver.backends import Backend
+    from tensorweaver.loss.arguments import Described
     from tensorweaver.loss.formula import Role
 
 __all__ = ["Frame", "Port"]
@@ -25,15 +26,23 @@ class Frame:
     Attributes
     ----------
     full, losses
-        The shape of the elements, and of the losses (without the class axis for a loss over classes).
+        The shape of the elements, and of the losses (without the class axis for a loss over
+        classes).
     axis
         The class axis of the arguments, counted from the front.
     moved
-        Whether the class axis is moved last on the way in, for a library whose kernels want it there.
+        Whether the class axis is moved last on the way in, for a library whose kernels want it
+        there.
     """
 
     def __init__(
-        self, backend: Backend, full: tuple[int, ...], losses: tuple[int, ...], axis: int, *, rowwise: bool
+        self,
+        backend: Backend,
+        full: tuple[int, ...],
+        losses: tuple[int, ...],
+        axis: int,
+        *,
+        rowwise: bool,
     ) -> None:
         self.backend = backend
         self.full = full
@@ -109,14 +118,24 @@ class Port:
         xp = backend.namespace()
         inside = self.large
         if self.frame.moved:
-            inside = (*inside[: self.frame.axis], *inside[self.frame.axis + 1 :], inside[self.frame.axis])
+            inside = (
+                *inside[: self.frame.axis],
+                *inside[self.frame.axis + 1 :],
+                inside[self.frame.axis],
+            )
         if tuple(getattr(gradient, "shape", ())) != inside or isinstance(gradient, float):
             gradient = backend.asarray(gradient, self.dtype, device)
             gradient = backend.writable_copy(xp.broadcast_to(gradient, inside))
         gradient = self.frame.leave(gradient)
-        axes = tuple(i for i, (a, b) in enumerate(zip(self.small, self.large, strict=True)) if a != b)
+        axes = tuple(
+            i for i, (a, b) in enumerate(zip(self.small, self.large, strict=True)) if a != b
+        )
         if axes:
             gradient = xp.sum(gradient, axis=axes, keepdims=True)
         if self.small != self.described.shape:
             gradient = xp.reshape(gradient, self.described.shape)
-        return gradient if self.dtype == self.described.dtype else backend.astype(gradient, self.described.dtype)
+        return (
+            gradient
+            if self.dtype == self.described.dtype
+            else backend.astype(gradient, self.described.dtype)
+        )

@@ -23,8 +23,9 @@ def binary_cross_entropy_loss(
 
     Shapes: `predictions` of any shape; `targets` and `weight` the same, or broadcasting to it.
 
-    Domain: probabilities in [0, 1]; outside it the result is NaN. Targets in [0, 1]; booleans and integers are welcome.
-    Nothing is clipped: a certain and wrong prediction costs infinity, and the gradient keeps its true value.
+    Domain: probabilities in [0, 1]; outside it the result is NaN. Targets in [0, 1]; booleans and
+    integers are welcome. Nothing is clipped: a certain and wrong prediction costs infinity, and the
+    gradient keeps its true value.
 
     Gradient: `(predictions - targets) / (predictions (1 - predictions))`, computed as
     `-targets / predictions + (1 - targets) / (1 - predictions)`, a term with factor 0 being 0.
@@ -68,13 +69,14 @@ def binary_cross_entropy_with_logits_loss(
 
     Formula: `pos_weight targets softplus(-logits) + (1 - targets) softplus(logits)`.
 
-    Shapes: `logits` of any shape; `targets`, `weight` and `pos_weight` the same, or broadcasting to it.
+    Shapes: `logits` of any shape; `targets`, `weight` and `pos_weight` the same, or broadcasting to
+    it.
 
-    Domain: all logits, infinite ones included: the loss is then its limit, 0 or infinity. Targets in [0, 1] (others
-    are taken as they are); booleans and integers are welcome.
+    Domain: all logits, infinite ones included: the loss is then its limit, 0 or infinity. Targets
+    in [0, 1] (others are taken as they are); booleans and integers are welcome.
 
-    Gradient: `(1 - targets) sigmoid(logits) - pos_weight targets sigmoid(-logits)`: without `pos_weight`,
-    `sigmoid(logits) - targets` without its cancellation. Hessian: the same sum of
+    Gradient: `(1 - targets) sigmoid(logits) - pos_weight targets sigmoid(-logits)`: without
+    `pos_weight`, `sigmoid(logits) - targets` without its cancellation. Hessian: the same sum of
     `sigmoid(logits) sigmoid(-logits)`.
 
     Parameters

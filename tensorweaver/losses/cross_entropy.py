@@ -27,30 +27,32 @@ def cross_entropy_loss(
     `-sum(weight q log_softmax(logits))`. Smoothing by `s` replaces the target distribution `q` by
     `(1 - s) q + s / K` over the K classes.
 
-    Shapes: `logits` `(..., K)` with the classes on `axis`; `targets` the same without the class axis (integer labels),
-    or the same shape (probabilities); `weight` `(K,)`.
+    Shapes: `logits` `(..., K)` with the classes on `axis`; `targets` the same without the class
+    axis (integer labels), or the same shape (probabilities); `weight` `(K,)`.
 
-    Domain: all logits. A class with logit -inf is masked: it has probability 0, costs nothing unless the target asks for
-    it, and gets no share of the smoothing. A logit of +inf is certain; several share evenly. A row of -inf alone is NaN.
+    Domain: all logits. A class with logit -inf is masked: it has probability 0, costs nothing
+    unless the target asks for it, and gets no share of the smoothing. A logit of +inf is certain;
+    several share evenly. A row of -inf alone is NaN.
 
-    Gradient: `softmax(logits) - one_hot(targets)` (times the weight), whose entry at the label is computed as minus the
-    sum of the other probabilities. Hessian of a row: `diag(p) - p p^T`.
+    Gradient: `softmax(logits) - one_hot(targets)` (times the weight), whose entry at the label is
+    computed as minus the sum of the other probabilities. Hessian of a row: `diag(p) - p p^T`.
 
-    Numerics: a confident row keeps its relative accuracy, a loss of 1e-12 is 1e-12: the largest exponential is left out
-    of the sum and the rest goes through `log1p`.
+    Numerics: a confident row keeps its relative accuracy, a loss of 1e-12 is 1e-12: the largest
+    exponential is left out of the sum and the rest goes through `log1p`.
 
     Parameters
     ----------
     weight
-        One factor a class. With labels, the mean divides by the total weight of the true classes; with
-        probabilities, by the number of rows, as PyTorch does.
+        One factor a class. With labels, the mean divides by the total weight of the true classes;
+        with probabilities, by the number of rows, as PyTorch does.
     ignore_index
-        Rows with this label contribute nothing, to the divisor of the mean either; None ignores no label.
+        Rows with this label contribute nothing, to the divisor of the mean either; None ignores no
+        label.
     label_smoothing
         In [0, 1], else `ArgumentError`.
 
-    Errors: a label that is neither a class nor `ignore_index` raises `LabelError`; where looking at labels would stall
-    (a GPU, a lazy or traced array), its row is NaN instead.
+    Errors: a label that is neither a class nor `ignore_index` raises `LabelError`; where looking at
+    labels would stall (a GPU, a lazy or traced array), its row is NaN instead.
 
     Same as: PyTorch's `cross_entropy` with the class axis last; optax's `softmax_cross_entropy` and
     `softmax_cross_entropy_with_integer_labels`, averaged.
@@ -92,7 +94,9 @@ def smoothed(xp: Any, logits: Any, probabilities: Any, label_smoothing: float) -
 
 
 def expected_cost(xp: Any, log_probabilities: Any, probabilities: Any, weight: Any) -> Any:
-    """`-sum(weight p log_probabilities)`; what has probability 0 costs nothing, even if it is impossible."""
+    """`-sum(weight p log_probabilities)`; what has probability 0 costs nothing, even if it is
+    impossible.
+    """
     factor = probabilities if weight is None else weight * probabilities
     return xp.sum(xp.multiply_no_nan(-log_probabilities, factor), axis=-1, keepdims=True)
 
@@ -105,10 +109,11 @@ def nll_loss(
 
     Formula: `-weight[c] log_probabilities[c]` for the label `c`.
 
-    Shapes: `log_probabilities` `(..., K)` with the classes on `axis`; `targets` the same without the class axis, integer
-    labels; `weight` `(K,)`.
+    Shapes: `log_probabilities` `(..., K)` with the classes on `axis`; `targets` the same without
+    the class axis, integer labels; `weight` `(K,)`.
 
-    Domain: any numbers; they are not checked to be log-probabilities. A class of weight 0 costs nothing, even at -inf.
+    Domain: any numbers; they are not checked to be log-probabilities. A class of weight 0 costs
+    nothing, even at -inf.
 
     Gradient: `-weight[c]` at the label, 0 elsewhere. Hessian: 0.
 
@@ -117,7 +122,8 @@ def nll_loss(
     weight, ignore_index
         As for `cross_entropy_loss`; the mean divides by the total weight of the true classes.
 
-    Same as: PyTorch's `nll_loss` with the class axis last; `nll_loss(log_softmax(x), c) = cross_entropy_loss(x, c)`.
+    Same as: PyTorch's `nll_loss` with the class axis last; `nll_loss(log_softmax(x), c) =
+    cross_entropy_loss(x, c)`.
 
     Examples
     --------
@@ -156,16 +162,18 @@ def where_kept(xp: Any, kept: Any, loss: Any, count: Any) -> tuple[Any, Any]:
 
 
 def softmax_cross_entropy_backward(probs: Any, targets: Any, *, backend: str | None = None) -> Any:
-    """The gradient of softmax cross-entropy by the logits, from the probabilities: `(probs - one_hot(targets)) / rows`.
+    """The gradient of softmax cross-entropy by the logits, from the probabilities: `(probs -
+    one_hot(targets)) / rows`.
 
-    The form in which the gradient is taught. `cross_entropy_loss.grad(logits, targets)` gives the same from the logits,
-    without the cancellation of `p - 1` where the model is confident.
+    The form in which the gradient is taught. `cross_entropy_loss.grad(logits, targets)` gives the
+    same from the logits, without the cancellation of `p - 1` where the model is confident.
 
-    Shapes: `probs` `(..., K)`; `targets` the same without the last axis (integer labels), or the same shape (one-hot or
-    other probabilities). The result has the shape of `probs`, which is not modified.
+    Shapes: `probs` `(..., K)`; `targets` the same without the last axis (integer labels), or the
+    same shape (one-hot or other probabilities). The result has the shape of `probs`, which is not
+    modified.
 
-    Errors: `LabelError` for a label outside the classes (NaN in its row where labels cannot be looked at), `ShapeError`
-    for shapes that do not fit.
+    Errors: `LabelError` for a label outside the classes (NaN in its row where labels cannot be
+    looked at), `ShapeError` for shapes that do not fit.
 
     Examples
     --------

@@ -15,13 +15,15 @@ __all__ = ["huber_loss", "smooth_l1_loss"]
 def huber_loss(predictions: Any, targets: Any, *, delta: float = 1.0) -> Any:
     """Huber loss: a square within `delta` of the target, a straight line beyond.
 
-    Formula: with `e = predictions - targets`, `e**2 / 2` where `abs(e) <= delta`, else `delta (abs(e) - delta / 2)`.
+    Formula: with `e = predictions - targets`, `e**2 / 2` where `abs(e) <= delta`, else `delta
+    (abs(e) - delta / 2)`.
 
     Shapes: `predictions` of any shape; `targets` the same, or broadcasting to it.
 
     Domain: all real numbers; `delta > 0`, else `ArgumentError`.
 
-    Gradient: `e` limited to `[-delta, delta]`; finite at infinite errors. Hessian: 1 within, 0 beyond.
+    Gradient: `e` limited to `[-delta, delta]`; finite at infinite errors. Hessian: 1 within, 0
+    beyond.
 
     Same as: PyTorch's and optax's `huber_loss`; `delta` times `smooth_l1_loss(beta=delta)`.
 
@@ -50,7 +52,8 @@ def huber_loss(predictions: Any, targets: Any, *, delta: float = 1.0) -> Any:
 def smooth_l1_loss(predictions: Any, targets: Any, *, beta: float = 1.0) -> Any:
     """Smooth L1 loss: the absolute error with its kink rounded off within `beta` of the target.
 
-    Formula: with `e = predictions - targets`, `e**2 / (2 beta)` where `abs(e) < beta`, else `abs(e) - beta / 2`.
+    Formula: with `e = predictions - targets`, `e**2 / (2 beta)` where `abs(e) < beta`, else `abs(e)
+    - beta / 2`.
 
     Shapes: `predictions` of any shape; `targets` the same, or broadcasting to it.
 
@@ -58,8 +61,8 @@ def smooth_l1_loss(predictions: Any, targets: Any, *, beta: float = 1.0) -> Any:
 
     Gradient: `e / beta` within, `sign(e)` beyond. Hessian: `1 / beta` within, 0 beyond.
 
-    Numerics: `e` is divided by `beta` before it is multiplied by `e`, so that tiny errors with a tiny `beta` do not
-    underflow.
+    Numerics: `e` is divided by `beta` before it is multiplied by `e`, so that tiny errors with a
+    tiny `beta` do not underflow.
 
     Same as: PyTorch's `smooth_l1_loss`; `huber_loss(delta=beta) / beta`.
 
@@ -79,6 +82,6 @@ def smooth_l1_loss(predictions: Any, targets: Any, *, beta: float = 1.0) -> Any:
     distance = xp.abs(difference)
     if beta == 0:
         return distance
-    quadratic = 0.5 * (distance * (distance / beta))
+    quadratic = distance * (distance / (2 * beta))
     linear = distance - 0.5 * beta
     return xp.where(distance < beta, quadratic, linear)

@@ -12,20 +12,22 @@ __all__ = ["kl_div_loss"]
 
 @pointwise(reductions=("batchmean",))
 def kl_div_loss(predictions: Any, targets: Any, *, log_target: bool = False) -> Any:
-    """Kullback-Leibler divergence of the targets from the predictions, `KL(targets || predictions)`.
+    """Kullback-Leibler divergence of the targets from the predictions, `KL(targets ||
+    predictions)`.
 
-    Formula: `targets (log(targets) - predictions)` where `predictions` are log-probabilities and `targets`
-    probabilities, with `0 log 0 = 0`; with `log_target`, `exp(targets) (targets - predictions)`.
+    Formula: `targets (log(targets) - predictions)` where `predictions` are log-probabilities and
+    `targets` probabilities, with `0 log 0 = 0`; with `log_target`, `exp(targets) (targets -
+    predictions)`.
 
     Shapes: `predictions` of any shape; `targets` the same, or broadcasting to it.
 
-    Domain: log-probabilities up to 0, -inf included; targets in [0, 1], negative ones give NaN. A target of probability
-    0 costs nothing, whatever is predicted.
+    Domain: log-probabilities up to 0, -inf included; targets in [0, 1], negative ones give NaN. A
+    target of probability 0 costs nothing, whatever is predicted.
 
     Gradient: `-targets`. By the targets: `log(targets) + 1 - predictions`. Hessian: 0.
 
-    Reductions: beside the common ones `"batchmean"`, the sum divided by the length of the first axis, which is the
-    divergence as defined; `"mean"` divides by all elements, as PyTorch does.
+    Reductions: beside the common ones `"batchmean"`, the sum divided by the length of the first
+    axis, which is the divergence as defined; `"mean"` divides by all elements, as PyTorch does.
 
     Same as: PyTorch's `kl_div`; optax's `kl_divergence` is its sum over an axis.
 

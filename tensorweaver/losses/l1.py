@@ -20,10 +20,11 @@ def l1_loss(predictions: Any, targets: Any) -> Any:
 
     Domain: all real numbers.
 
-    Gradient: `sign(predictions - targets)`; at the kink, where they are equal, the subgradient of smallest norm, 0.
-    Hessian: 0.
+    Gradient: `sign(predictions - targets)`; at the kink, where they are equal, the subgradient of
+    smallest norm, 0. Hessian: 0.
 
-    Same as: PyTorch's `l1_loss`, scikit-learn's `mean_absolute_error`, twice the quantile loss of the median.
+    Same as: PyTorch's `l1_loss`, scikit-learn's `mean_absolute_error`, twice the quantile loss of
+    the median.
 
     Examples
     --------

@@ -21,7 +21,8 @@ def mse_loss(predictions: Any, targets: Any) -> Any:
 
     Gradient: `2 (predictions - targets)`, smooth everywhere. Hessian: `2`.
 
-    Numerics: infinite once the error passes the square root of the largest number; the gradient is then still finite.
+    Numerics: infinite once the error passes the square root of the largest number; the gradient is
+    then still finite.
 
     Same as: PyTorch's `mse_loss`, scikit-learn's `mean_squared_error`; twice optax's `l2_loss`.
 

@@ -1,4 +1,6 @@
-"""The vocabulary: one table of operations, read by the Tensor, the tracer, the emitters and the tests."""
+"""The vocabulary: one table of operations, read by the Tensor, the tracer, the emitters and the
+tests.
+"""
 
 from tensorweaver.primitives.elementwise import ELEMENTWISE, PREDICATES
 from tensorweaver.primitives.primitive import Kind, Primitive, Rule

@@ -1,7 +1,7 @@
 """The elementwise operations of the array API standard, with their derivatives.
 
-Kinks follow one rule: the subgradient of smallest norm. `abs` has slope 0 at 0, `maximum(x, 0)` slope 0 at 0; two
-variable arguments that tie share the slope evenly.
+Kinks follow one rule: the subgradient of smallest norm. `abs` has slope 0 at 0, `maximum(x, 0)`
+slope 0 at 0; two variable arguments that tie share the slope evenly.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ ABOVE_ONE = (1.05, 4.0)
 
 
 def wins(xp: Any, g: Any, mine: Any, other: Any, mine_is_chosen: Any) -> Any:
-    """The share of `g` that goes to `mine` where `mine_is_chosen`; a tie is shared unless the other is a number."""
+    """The share of `g` that goes to `mine` where `mine_is_chosen`; a tie is shared unless the other
+    is a number.
+    """
     tie = 0.0 if isinstance(other, int | float) else xp.where(mine == other, 0.5 * g, 0.0)
     return xp.where(mine_is_chosen, g, tie)
 

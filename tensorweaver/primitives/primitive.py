@@ -11,10 +11,12 @@ __all__ = ["Kind", "Primitive", "Rule"]
 Kind = Literal["elementwise", "predicate", "reduction", "rowwise", "label", "shape"]
 
 Rule = Callable[..., Any]
-"""`rule(xp, g, out, *args, **options)` gives the cotangent of one argument from `g`, the cotangent of `out`.
+"""`rule(xp, g, out, *args, **options)` gives the cotangent of one argument from `g`, the cotangent
+of `out`.
 
-It is written against the namespace it is handed: on arrays it computes a gradient, on traced values it builds the
-gradient's graph, and applied twice it builds the Hessian's. It must be linear in `g` and must not look at `g`'s value.
+It is written against the namespace it is handed: on arrays it computes a gradient, on traced values
+it builds the gradient's graph, and applied twice it builds the Hessian's. It must be linear in `g`
+and must not look at `g`'s value.
 """
 
 
@@ -27,18 +29,22 @@ class Primitive:
     name
         The array API's name where the standard has one.
     rules
-        One derivative rule an argument; `None` where the argument has no derivative (a condition, a label).
-        Broadcasting is not the rule's business: whoever applies it sums back to the argument's shape.
+        One derivative rule an argument; `None` where the argument has no derivative (a condition, a
+        label). Broadcasting is not the rule's business: whoever applies it sums back to the
+        argument's shape.
     kind
-        `elementwise`, `predicate` (elementwise, boolean result), `reduction` (over axes), `rowwise` (same shape, but
-        each result depends on its whole row), `label` (reads or writes one place a row), `shape`.
+        `elementwise`, `predicate` (elementwise, boolean result), `reduction` (over axes), `rowwise`
+        (same shape, but each result depends on its whole row), `label` (reads or writes one place a
+        row), `shape`.
     formula
-        `formula(xp, *args, **options)`, for what the standard does not have or does not do exactly: the operation in
-        simpler primitives.
+        `formula(xp, *args, **options)`, for what the standard does not have or does not do exactly:
+        the operation in simpler primitives.
     diagonal
-        For `rowwise`: `diagonal(xp, out, *args, **options)`, the derivative of each result by the element in its place.
+        For `rowwise`: `diagonal(xp, out, *args, **options)`, the derivative of each result by the
+        element in its place.
     singular
-        The derivative has poles, so that zero times infinity may come up where a branch was not taken.
+        The derivative has poles, so that zero times infinity may come up where a branch was not
+        taken.
     domain
         The interval the tests draw arguments from, one for all or one an argument.
     """

@@ -1,7 +1,8 @@
 """Reductions over axes, and reading and writing one place a row.
 
-Two functions beyond the standard keep the rules free of shapes: `xp.spread(g, x, axis, keepdims)` lays a reduced value
-out over the axes that were reduced, to stand beside `x`; `xp.count(x, axis)` is the number of elements reduced.
+Two functions beyond the standard keep the rules free of shapes: `xp.spread(g, x, axis, keepdims)`
+lays a reduced value out over the axes that were reduced, to stand beside `x`; `xp.count(x, axis)`
+is the number of elements reduced.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ POSITIVE = (0.05, 4.0)
 
 
 def share_of_extreme(xp: Any, g: Any, out: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
-    """The slope of a maximum or minimum: shared evenly by those that tie, the subgradient of smallest norm."""
+    """The slope of a maximum or minimum: shared evenly by those that tie, the subgradient of
+    smallest norm.
+    """
     chosen = x == xp.spread(out, x, axis, keepdims)
     ties = xp.sum(xp.where(chosen, xp.ones_like(x), 0.0), axis=axis, keepdims=True)
     return xp.where(chosen, xp.spread(g, x, axis, keepdims) / ties, 0.0)

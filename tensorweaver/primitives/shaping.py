@@ -1,7 +1,7 @@
 """Operations that move elements about, the running sum, and the matrix product.
 
-Their cotangents move the same way back. What broadcasting had spread is summed by whoever applies a rule, so the rule of
-`broadcast_to`, and that of a matrix product over a batch, need not.
+Their cotangents move the same way back. What broadcasting had spread is summed by whoever applies a
+rule, so the rule of `broadcast_to`, and that of a matrix product over a batch, need not.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Operations whose plain spelling loses digits, overflows or makes NaN: written here once, exactly.
 
-Each is a formula in simpler primitives together with the derivative one would want by hand. `log_softmax` keeps its
-relative accuracy for a confident row because the largest term of the sum, which is exactly one, never enters it:
-with `u = x - max(x)`, `log(sum(exp(u))) = log1p(rest)` where `rest` sums all but one largest term.
+Each is a formula in simpler primitives together with the derivative one would want by hand.
+`log_softmax` keeps its relative accuracy for a confident row because the largest term of the sum,
+which is exactly one, never enters it: with `u = x - max(x)`, `log(sum(exp(u))) = log1p(rest)` where
+`rest` sums all but one largest term.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ def xlog1py(xp: Any, x: Any, y: Any) -> Any:
 
 # ------------------------------------------------------------------------------------------------------- rows
 class Exponentials(NamedTuple):
-    """A row seen from its maximum: `shifted = x - max`, `terms = exp(shifted)`, `rest = sum(terms) - 1`."""
+    """A row seen from its maximum: `shifted = x - max`, `terms = exp(shifted)`, `rest = sum(terms)
+    - 1`.
+    """
 
     maximum: Any
     shifted: Any
@@ -57,8 +60,7 @@ class Exponentials(NamedTuple):
 def shifted_from_maximum(xp: Any, x: Any, axis: int) -> tuple[Any, Any]:
     """The row's maximum and `x - max`; a logit of +inf stands at zero, several share evenly."""
     maximum = xp.max(x, axis=axis, keepdims=True)
-    finite = xp.minimum(maximum, xp.largest_finite(x))
-    return maximum, xp.minimum(x, finite) - finite
+    return maximum, xp.where(x == math.inf, 0.0, x - maximum)
 
 
 def exponentials(xp: Any, x: Any, axis: int) -> Exponentials:
@@ -93,7 +95,9 @@ def log_softmax(xp: Any, x: Any, axis: int = -1) -> Any:
 
 
 class OthersOfLabel(NamedTuple):
-    """A row seen from its label: the terms with the label's replaced by 0, their sum, the sum of all terms less 1."""
+    """A row seen from its label: the terms with the label's replaced by 0, their sum, the sum of
+    all terms less 1.
+    """
 
     shifted_label: Any
     terms: Any
@@ -110,28 +114,43 @@ def others_of_label(xp: Any, x: Any, labels: Any, axis: int) -> OthersOfLabel:
 
 
 def log_softmax_at(xp: Any, x: Any, labels: Any, axis: int = -1) -> Any:
-    """`take_along_axis(log_softmax(x), labels)`. With `d` the label's distance below the maximum and `others` the
-    sum of all other terms, `-(d + log1p(others + expm1(-d)))`: both summands are positive, nothing cancels.
+    """`take_along_axis(log_softmax(x), labels)`. With `d` the label's distance below the maximum
+    and `others` the sum of all other terms, `-(d + log1p(others + expm1(-d)))`: both summands are
+    positive, nothing cancels.
     """
     row = others_of_label(xp, x, labels, axis)
     return row.shifted_label - xp.log1p(row.rest)
 
 
 def softmax_minus_one_hot(xp: Any, x: Any, labels: Any, axis: int = -1) -> Any:
-    """Probabilities minus one-hot, the gradient of cross-entropy; at the label it is `-others / total`."""
+    """Probabilities minus one-hot, the gradient of cross-entropy; at the label it is `-others /
+    total`.
+    """
     row = others_of_label(xp, x, labels, axis)
     return xp.put_along_axis(row.terms, labels, -row.others, axis=axis) / (1.0 + row.rest)
 
 
+def sum_of_others(xp: Any, g: Any, axis: int) -> Any:
+    """At each place of a row the sum of the other places. What is largest is not subtracted from a
+    sum that it dominates: the others keep their digits.
+    """
+    size = xp.abs(g)
+    smaller = xp.where(size == xp.max(size, axis=axis, keepdims=True), 0.0, g)
+    largest = g - smaller
+    others = xp.sum(smaller, axis=axis, keepdims=True) - smaller
+    return others + (xp.sum(largest, axis=axis, keepdims=True) - largest)
+
+
 def softmax_pullback(xp: Any, g: Any, x: Any, axis: int) -> Any:
-    probabilities = xp.softmax(x, axis=axis)
-    return probabilities * (g - xp.sum(g * probabilities, axis=axis, keepdims=True))
+    """`p (g - sum(g p))`, arranged so that a one-hot `g` meets no cancellation."""
+    p = xp.softmax(x, axis=axis)
+    return p * (g * xp.softmax_complement(x, axis=axis) - sum_of_others(xp, g * p, axis))
 
 
 def log_softmax_pullback(xp: Any, g: Any, x: Any, axis: int) -> Any:
-    """`g - p sum(g)`, arranged so that a one-hot `g` meets no cancellation."""
+    """`g - p sum(g)`, arranged in the same way."""
     gain = g * xp.softmax_complement(x, axis=axis)
-    return gain - xp.softmax(x, axis=axis) * (xp.sum(g, axis=axis, keepdims=True) - g)
+    return gain - xp.softmax(x, axis=axis) * sum_of_others(xp, g, axis)
 
 
 def softmax_slope(xp: Any, x: Any, axis: int) -> Any:

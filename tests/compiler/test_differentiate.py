@@ -24,9 +24,8 @@ def difference_quotient(function, x, step=1e-3):
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
-def test_gradient(formula, rng):
-    values = numbers(rng)
-    values[X] = np.where(np.abs(values[X]) < 0.02, 0.1, values[X])
+def test_gradient(formula):
+    values = numbers()
     value, gradient = run(graph_of(formula, "gradient"), values)
     graph = graph_of(formula, "value")
 
@@ -39,10 +38,8 @@ def test_gradient(formula, rng):
 
 
 @pytest.mark.parametrize(("formula", "kind"), [case for case in CASES if "hessian" in case[1]])
-def test_second_derivatives(formula, kind, rng):
-    values = numbers(rng)
-    # Away from the kinks of the formulas, where a difference quotient means nothing.
-    values[X] = np.where(np.abs(values[X]) < 0.02, 0.1, values[X])
+def test_second_derivatives(formula, kind):
+    values = numbers()
     gradient = graph_of(formula, "gradient")
 
     def gradient_at(x):
@@ -52,8 +49,6 @@ def test_second_derivatives(formula, kind, rng):
     (actual,) = run(graph_of(formula, kind), values)
     vector = values[next(n for n in values if n.value == "vector_x")]
     expected = np.diag(jacobian) if kind == "hessian_diagonal" else jacobian @ vector.ravel()
-    if formula in {"row_beside_elements"} and kind == "hessian_diagonal":
-        assert expected.any()
     assert_close(
         np.broadcast_to(actual, (6, 5)).copy(), expected.reshape(6, 5), rtol=1e-6, atol=1e-7
     )

@@ -28,9 +28,12 @@ def graph_of(formula, kind):
     return graph
 
 
-def numbers(rng):
+def numbers():
+    """The same every time, away from the formulas' kinks and poles: difference quotients need that."""
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(6, 5))
     return {
-        X: rng.normal(size=(6, 5)),
+        X: x + np.copysign(0.3, x),
         Y: rng.random((6, 5)),
         ROW_VALUE: rng.random((6, 1)) + 0.5,
         LABELS: rng.integers(0, 5, (6, 1)),
@@ -48,7 +51,7 @@ def run(graph, values):
 
 
 def closed_form(formula, kind):
-    return not (kind == "hessian_diagonal" and formula in {"coupled_rows"})
+    return (formula, kind) != ("coupled_rows", "hessian_diagonal")
 
 
 CASES = [(f, k) for f in FORMULAS for k in KINDS if closed_form(f, k)]
@@ -66,20 +69,22 @@ def test_every_pass_leaves_a_well_formed_graph(formula, kind):
 
 
 @pytest.mark.parametrize(("formula", "kind"), CASES)
-def test_passes_keep_the_numbers(formula, kind, rng):
+def test_passes_keep_the_numbers(formula, kind):
     graph = graph_of(formula, kind)
-    values = numbers(rng)
+    values = numbers()
     plain = run(graph, values)
     for other in (simplify(graph), lower(graph), simplify(lower(simplify(graph)))):
         for actual, expected in zip(run(other, values), plain, strict=True):
-            assert_close(np.broadcast_to(actual, np.shape(expected)), expected, rtol=1e-12, atol=1e-14)
+            assert_close(
+                np.broadcast_to(actual, np.shape(expected)), expected, rtol=1e-12, atol=1e-14
+            )
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
-def test_the_plain_spelling_is_recognised(formula, rng):
+def test_the_plain_spelling_is_recognised(formula):
     function, inputs = FORMULAS[formula]
     plain = trace(function, inputs)
-    values = numbers(rng)
+    values = numbers()
     for actual, expected in zip(run(recognise(plain), values), run(plain, values), strict=True):
         assert_close(actual, expected, rtol=1e-12)
 
@@ -117,7 +122,10 @@ NEGATED = operation("negative", X)
         (operation("divide", X, TWO), operation("multiply", constant(0.5), X)),
         (operation("where", constant(True), X, Y), X),
         (operation("where", operation("isnan", X), Y, Y), Y),
-        (operation("sum", operation("spread", ROW_VALUE)), operation("multiply", ROW_SIZE, ROW_VALUE)),
+        (
+            operation("sum", operation("spread", ROW_VALUE)),
+            operation("multiply", ROW_SIZE, ROW_VALUE),
+        ),
         (operation("add", operation("spread", ROW_VALUE), X), operation("add", ROW_VALUE, X)),
         (operation("multiply", TWO, constant(3.0)), constant(6.0)),
     ],

@@ -18,7 +18,7 @@ def test_steps_keep_the_formulas_names():
     def formula(x, y):
         difference = x - y
         squared = difference**2
-        return squared
+        return squared * 1.0
 
     graph = trace(formula, [X, Y])
     assert sorted(graph.names.values()) == ["difference", "squared"]
@@ -59,7 +59,9 @@ def test_what_a_formula_cannot_do_is_said(formula, hint):
 
 
 def test_an_unknown_function_suggests_its_neighbour():
-    with pytest.raises(AttributeError, match=r"cannot use xp\.log_softmaxx; did you mean log_softmax"):
+    with pytest.raises(
+        AttributeError, match=r"cannot use xp\.log_softmaxx; did you mean log_softmax"
+    ):
         trace(lambda x: array_namespace(x).log_softmaxx(x), [X])
 
 

@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 
 from tensorweaver.backends import Array
 from tensorweaver.errors import ArgumentError
-from tensorweaver.recording import Recorder, stripped
-from tensorweaver.scatter import scatter_into_slices
-from tensorweaver.tape import Variable, is_grad_enabled
+from tensorweaver.tensor.recording import Recorder, stripped
+from tensorweaver.tensor.scatter import scatter_into_slices
+from tensorweaver.tensor.tape import Variable, is_grad_enabled
 
 __all__ = ["read_items"]
 

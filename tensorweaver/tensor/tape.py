@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from tensorweaver.backends import Array, Backend, backend_of
-from tensorweaver.eager import EagerNamespace, eager_namespace, solid
+from tensorweaver.tensor.eager import EagerNamespace, eager_namespace, solid
 from tensorweaver.errors import ArgumentError, DTypeError
 
 __all__ = ["Pullback", "Step", "Variable", "backward", "is_grad_enabled", "no_grad"]
@@ -68,7 +68,7 @@ class Variable:
 
     array: Array
     home: Backend
-    grad: Array | None
+    grad: Array
     tracked: bool
     step: Step | None
 

@@ -14,7 +14,7 @@ import numpy as np
 from tensorweaver.backends import Array, Backend
 from tensorweaver.errors import DTypeError
 from tensorweaver.primitives import VOCABULARY
-from tensorweaver.scatter import scatter_add
+from tensorweaver.tensor.scatter import scatter_add
 
 __all__ = ["EagerNamespace", "axes_of", "eager_namespace", "solid"]
 

@@ -4,25 +4,48 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from tensorweaver.primitives import VOCABULARY
-from tensorweaver.tape import Variable
+from tensorweaver.tensor.tape import Variable
 
 __all__ = ["METHODS", "binary", "install_methods", "unary"]
 
 Kind = TypeVar("Kind", bound=Variable)
 
-# fmt: off
 #: What follows the array as `axis`, by position or by name.
 OVER_AXES = (
-    "sum", "mean", "max", "min", "prod", "var", "std", "cumulative_sum", "all", "any", "argmax",
-    "argmin", "count_nonzero", "logsumexp",
+    "sum",
+    "mean",
+    "max",
+    "min",
+    "prod",
+    "var",
+    "std",
+    "cumulative_sum",
+    "all",
+    "any",
+    "argmax",
+    "argmin",
+    "count_nonzero",
+    "logsumexp",
 )
 
 #: What is no row of the table, or does not compute element by element.
 COMPOSED = (
-    "argsort", "broadcast_to", "clip", "diff", "expand_dims", "flip", "matmul", "moveaxis",
-    "repeat", "roll", "sort", "take", "tile", "tril", "triu",
+    "argsort",
+    "broadcast_to",
+    "clip",
+    "diff",
+    "expand_dims",
+    "flip",
+    "matmul",
+    "moveaxis",
+    "repeat",
+    "roll",
+    "sort",
+    "take",
+    "tile",
+    "tril",
+    "triu",
 )
-# fmt: on
 
 METHODS: tuple[str, ...] = (
     *(

@@ -8,36 +8,82 @@ from math import e, inf, nan, pi, prod
 from typing import Any, TypeVar
 
 from tensorweaver.backends import Array, Backend
-from tensorweaver.eager import axes_of
+from tensorweaver.tensor.eager import axes_of
 from tensorweaver.errors import ArgumentError, ShapeError
-from tensorweaver.indexing import read_items
+from tensorweaver.tensor.indexing import read_items
 from tensorweaver.primitives import VOCABULARY
-from tensorweaver.recording import Recorder, stripped
-from tensorweaver.tape import Variable
+from tensorweaver.tensor.recording import Recorder, stripped
+from tensorweaver.tensor.tape import Variable
 
 __all__ = ["TensorNamespace", "tensor_namespace"]
 
 Kind = TypeVar("Kind", bound=Variable)
 
-# fmt: off
 #: Functions whose result depends on no value, or only in steps: constants, seen from a tape.
-CONSTANT = frozenset({
-    "__array_namespace_info__", "all", "any", "arange", "argmax", "argmin", "argsort",
-    "bitwise_and", "bitwise_invert", "bitwise_left_shift", "bitwise_or", "bitwise_right_shift",
-    "bitwise_xor", "can_cast", "count_nonzero", "empty", "empty_like", "eye", "finfo",
-    "from_dlpack", "full", "full_like", "iinfo", "isdtype", "isin", "linspace", "nonzero",
-    "ones", "ones_like", "result_type", "searchsorted", "unique_all", "unique_counts",
-    "unique_inverse", "unique_values", "zeros", "zeros_like",
-})
+CONSTANT = frozenset(
+    {
+        "__array_namespace_info__",
+        "all",
+        "any",
+        "arange",
+        "argmax",
+        "argmin",
+        "argsort",
+        "bitwise_and",
+        "bitwise_invert",
+        "bitwise_left_shift",
+        "bitwise_or",
+        "bitwise_right_shift",
+        "bitwise_xor",
+        "can_cast",
+        "count_nonzero",
+        "empty",
+        "empty_like",
+        "eye",
+        "finfo",
+        "from_dlpack",
+        "full",
+        "full_like",
+        "iinfo",
+        "isdtype",
+        "isin",
+        "linspace",
+        "nonzero",
+        "ones",
+        "ones_like",
+        "result_type",
+        "searchsorted",
+        "unique_all",
+        "unique_counts",
+        "unique_inverse",
+        "unique_values",
+        "zeros",
+        "zeros_like",
+    }
+)
 
 #: Functions that could be differentiated, but have no rule here.
 RULELESS = frozenset({"conj", "cumulative_prod", "imag", "nextafter", "real"})
 
-DTYPES = frozenset({
-    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
-    "bfloat16", "float16", "float32", "float64", "complex64", "complex128",
-})
-# fmt: on
+DTYPES = frozenset(
+    {
+        "bool",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "bfloat16",
+        "float16",
+        "float32",
+        "float64",
+        "complex64",
+        "complex128",
+    }
+)
 
 
 class TensorNamespace(Recorder[Kind]):

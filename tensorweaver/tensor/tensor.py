@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tensorweaver.backends import Array, Backend, backend_of, default_backend, get_backend
-from tensorweaver.eager import eager_namespace, solid
+from tensorweaver.backends import Array, Backend, arrange, backend_of, default_backend, get_backend
+from tensorweaver.tensor.eager import eager_namespace, solid
 from tensorweaver.errors import ArgumentError, BackendError, DTypeError, ShapeError
-from tensorweaver.indexing import read_items
-from tensorweaver.tape import Variable, backward
-from tensorweaver.tensor_methods import binary, install_methods, unary
-from tensorweaver.tensor_namespace import TensorNamespace, tensor_namespace
-from tensorweaver.tensor_text import nested_text, signature_text
+from tensorweaver.tensor.indexing import read_items
+from tensorweaver.tensor.tape import Variable, backward
+from tensorweaver.tensor.methods import binary, install_methods, unary
+from tensorweaver.tensor.namespace import TensorNamespace, tensor_namespace
+from tensorweaver.tensor.text import nested_text, signature_text
 
 __all__ = ["Tensor"]
 
@@ -242,7 +242,8 @@ class Tensor(Variable):
             seed = eager_namespace(self.home).ones_like(self.array)
         else:
             given = gradient.array if isinstance(gradient, Variable) else gradient
-            seed = self.home.asarray(given, self.dtype, self.device)
+            _, (_, seed) = arrange([self.array, given], ["the tensor", "gradient"])
+            seed = self.home.place(seed, self.dtype)
             if tuple(seed.shape) != self.shape:
                 message = f"gradient has shape {tuple(seed.shape)}, the tensor {self.shape}"
                 raise ShapeError(message)
@@ -299,7 +300,7 @@ class Tensor(Variable):
     def permute_dims(self, *axes: Any) -> "Tensor":
         """The axes in another order, given as numbers or as a tuple; reversed without any."""
         order = several(axes) or tuple(reversed(range(self.ndim)))
-        return self.__array_namespace__().permute_dims(self, order)  # type: ignore[no-any-return]
+        return self.__array_namespace__().permute_dims(self, order)
 
     transpose = permute_dims
 

@@ -1,0 +1,174 @@
+"""Every check of this project, as sessions: `nox` runs the cheap ones, `nox -t matrix` the others.
+
+What stands after `--` goes to pytest: `nox -s torch -- -k huber --seed 7`. Environments are kept
+between runs, and shared by sessions that need the same packages; `nox -R` skips even the look
+whether they are complete. A session whose Python is not installed is skipped, never failed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+PYTHONS = nox.project.python_versions(PROJECT)
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.error_on_missing_interpreters = False
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["numpy", "strict", "lint", "typing", "examples"]
+
+
+def group(*names: str) -> tuple[str, ...]:
+    """The requirements of dependency groups, for pips that do not know groups."""
+    return nox.project.dependency_groups(PROJECT, *names)
+
+
+def install(session: nox.Session, *arguments: str) -> None:
+    """Install into the session's environment; under `--no-venv` nothing is installed."""
+    if session.venv_backend != "none":
+        session.install(*arguments)
+
+
+def run(session: nox.Session, *command: str, within: str | None = None) -> None:
+    """Run `python command` here, or `within` the environment that a required session made.
+
+    Where there is no such environment, as under `--no-venv`, it is nox's own Python.
+    """
+    if within is None:
+        python = sys.executable if session.venv_backend == "none" else "python"
+    else:
+        folder = session.cache_dir.parent / within / ("Scripts" if os.name == "nt" else "bin")
+        python = shutil.which("python", path=str(folder)) or sys.executable
+    session.run(python, *command)
+
+
+def run_tests(session: nox.Session, *arguments: str, within: str | None = None) -> None:
+    """Run pytest with one worker a core; what follows `--` comes last and wins."""
+    run(session, "-m", "pytest", "-n", "auto", *arguments, *session.posargs, within=within)
+
+
+# ---------------------------------------------------------------------- shared environments
+@nox.session
+def light(session: nox.Session) -> None:
+    """Make the environment of numpy, strict, dask, lint and typing."""
+    install(session, "-e", ".[test,dask]", *group("lint", "typing"))
+
+
+@nox.session
+def frameworks(session: nox.Session) -> None:
+    """Make the environment of torch, jax and bench: PyTorch, JAX, Dask and optax side by side."""
+    install(session, "-e", ".[test,dask]", *group("frameworks"))
+
+
+# ---------------------------------------------------------------------- one a backend
+@nox.session(venv_backend="none", requires=["light"])
+def numpy(session: nox.Session) -> None:
+    """Run the whole suite on NumPy."""
+    run_tests(session, "--backend", "numpy", within="light")
+
+
+@nox.session(venv_backend="none", requires=["light"])
+def strict(session: nox.Session) -> None:
+    """Run the tests of the matrix on array-api-strict, on its second device."""
+    run_tests(session, "--require-backend", "--backend", "strict", "-m", "matrix", within="light")
+
+
+@nox.session(venv_backend="none", requires=["light"], tags=["matrix"])
+def dask(session: nox.Session) -> None:
+    """Run the tests of the matrix on Dask, on arrays of several blocks."""
+    run_tests(session, "--require-backend", "--backend", "dask", "-m", "matrix", within="light")
+
+
+@nox.session(venv_backend="none", requires=["frameworks"], tags=["matrix"])
+def torch(session: nox.Session) -> None:
+    """Run the whole suite on PyTorch, with PyTorch, JAX and optax at hand as oracles."""
+    run_tests(session, "--require-backend", "--backend", "torch", within="frameworks")
+
+
+@nox.session(venv_backend="none", requires=["frameworks"], tags=["matrix"])
+def jax(session: nox.Session) -> None:
+    """Run the tests of the matrix on JAX."""
+    run_tests(session, "--require-backend", "--backend", "jax", "-m", "matrix", within="frameworks")
+
+
+@nox.session(tags=["matrix"])
+def cupy(session: nox.Session) -> None:
+    """Run the tests of the matrix on CuPy, for CUDA 13 or `TENSORWEAVER_CUDA`; no GPU: skip."""
+    install(session, "-e", f".[test,cuda{os.environ.get('TENSORWEAVER_CUDA', '13')}]")
+    run_tests(session, "--backend", "cupy", "-m", "matrix or gpu")
+
+
+@nox.session(venv_backend="none")
+def gpu(session: nox.Session) -> None:
+    """Run what needs a GPU in nox's own environment, installing nothing; no GPU: it fails."""
+    arguments = ("--require-backend", "--backend", "cupy", "-m", "matrix or gpu")
+    run(session, "-m", "pytest", *arguments, *session.posargs)
+
+
+# ---------------------------------------------------------------------- the code itself
+@nox.session(venv_backend="none", requires=["light"])
+def lint(session: nox.Session) -> None:
+    """Check style and formatting with ruff."""
+    run(session, "-m", "ruff", "check", ".", within="light")
+    run(session, "-m", "ruff", "format", "--check", ".", within="light")
+
+
+@nox.session(venv_backend="none", requires=["light"])
+def typing(session: nox.Session) -> None:
+    """Check types with mypy: strictly over the package, less so over the tests."""
+    run(session, "-m", "mypy", within="light")
+
+
+# ---------------------------------------------------------------------- as a user has it
+@nox.session
+def examples(session: nox.Session) -> None:
+    """Run the examples as the README says, against an ordinary installation."""
+    install(session, ".[examples]")
+    session.chdir(session.create_tmp())  # pictures land here, out of sight of the source
+    for name in ("temperature.py", "iris.py"):
+        session.run("python", str(ROOT / "examples" / name), env={"MPLBACKEND": "agg"})
+
+
+@nox.session(tags=["matrix"])
+def build(session: nox.Session) -> None:
+    """Build the source archive and the wheel, and test the wheel with the source out of sight."""
+    install(session, "build")
+    stage = Path(session.create_tmp()).resolve() / "stage"
+    shutil.rmtree(stage, ignore_errors=True)
+    run(session, "-m", "build", "--outdir", str(stage / "dist"), str(ROOT))
+    for name in ("tests", "examples", "pyproject.toml", "README.md"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, stage / name)
+    (wheel,) = (stage / "dist").glob("*.whl")
+    install(session, "--force-reinstall", "--no-deps", str(wheel))
+    install(session, f"tensorweaver[test] @ {wheel.as_uri()}")
+    session.chdir(stage)
+    run_tests(session, "tests", "--pyargs", "tensorweaver")
+
+
+@nox.session(tags=["matrix"])
+def minimums(session: nox.Session) -> None:
+    """Run the whole suite on the oldest NumPy and array-api-compat that the package allows."""
+    install(session, "-e", ".[test]", *group("minimums"))
+    run_tests(session, "--backend", "numpy")
+
+
+@nox.session(python=PYTHONS[1:], tags=["matrix"])
+def pythons(session: nox.Session) -> None:
+    """Run the whole suite on the later Pythons that are installed."""
+    install(session, "-e", ".[test]")
+    run_tests(session, "--backend", "numpy")
+
+
+@nox.session(venv_backend="none", requires=["frameworks"], tags=["matrix"])
+def bench(session: nox.Session) -> None:
+    """Run one short round of the latency benchmark, so that it cannot rot; no time is asserted."""
+    script = str(ROOT / "benchmarks" / "latency.py")
+    run(session, script, "--quick", *session.posargs, within="frameworks")

@@ -1,0 +1,1 @@
+"""The tests; the shared helpers live in `tests.helpers`."""

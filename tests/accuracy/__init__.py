@@ -1,0 +1,1 @@
+"""Every loss and function against arbitrary-precision arithmetic."""

@@ -1,0 +1,1 @@
+"""The example scripts, the README and the guides: what they show is what happens."""

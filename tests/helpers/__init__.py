@@ -1,0 +1,1 @@
+"""What tests share: one comparison, and arrays of any library without the package under test."""
