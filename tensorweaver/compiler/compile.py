@@ -8,7 +8,6 @@ engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tensorweaver.compiler import differentiate
@@ -20,7 +19,7 @@ from tensorweaver.compiler.simplify import lower, recognise, simplify
 from tensorweaver.compiler.trace import trace
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tensorweaver.backends import Backend
 
@@ -62,7 +61,7 @@ def gradient_graph(
 
 
 def mean_gradient_graph(graph: Graph, wrt: Sequence[Node]) -> Graph:
-    """The derivative of a mean whose divisor, the graph's second output, depends on `wrt` as well."""
+    """The derivative of a mean whose divisor, the graph's second output, depends on `wrt` too."""
     of_loss = differentiate.pullback(graph.outputs[0], SEED, wrt)
     of_count = differentiate.pullback(graph.outputs[1], COUNT_SEED, wrt)
     gradients = map(differentiate.add_cotangents, of_loss, of_count)
@@ -118,5 +117,5 @@ def interpret(
     return Kernel(bind(text, backend, dtype, label_dtype, device, axis), text.source, "interpret")
 
 
-ENGINES: dict[str, Callable[..., Kernel]] = {"interpret": interpret}
+ENGINES = {"interpret": interpret}
 """Who turns a prepared graph into a kernel, by the name that a backend gives."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 from weakref import WeakValueDictionary
 
 from tensorweaver.errors import TraceError
@@ -49,7 +49,7 @@ class Level(IntEnum):
 class LargestFinite(float):
     """A constant that is known only with the dtype: the largest finite number."""
 
-    def __new__(cls) -> LargestFinite:
+    def __new__(cls) -> Self:
         """As a float it is infinite, so that no rewriting takes it for a number."""
         return super().__new__(cls, "inf")
 

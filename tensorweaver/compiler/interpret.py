@@ -57,7 +57,7 @@ def functions_of(backend: Backend, dtype: str, axis: int) -> dict[str, Callable[
     table["reciprocal"] = lambda x: 1.0 / x
     table["as_real"] = lambda x: backend.astype(x, dtype)
     table["spread"] = lambda x: x
-    table["places"] = lambda labels, row_size: labels
+    table["places"] = lambda labels, _row_size: labels
     table["take_along_axis"] = partial(take_by_index, xp, axis)
     table["put_along_axis"] = partial(put_by_comparison, xp, axis)
     table.update(backend.functions(axis))

@@ -30,7 +30,7 @@ __all__ = ["lower", "recognise", "simplify"]
 Arguments = tuple[Node, ...]
 
 
-# ------------------------------------------------------------------------------------------- before derivatives
+# ------------------------------------------------------------------------------ before derivatives
 def recognise(graph: Graph) -> Graph:
     """Plain spellings of what the vocabulary can do exactly, before a derivative is taken."""
     return replace(graph, recognise_node)
@@ -44,7 +44,7 @@ def recognise_node(node: Node, arguments: Arguments) -> Node:
     return simplify_node(node, arguments)
 
 
-# -------------------------------------------------------------------------------------------- after derivatives
+# ------------------------------------------------------------------------------- after derivatives
 def lower(graph: Graph) -> Graph:
     """Operations that have a formula, replaced by it."""
     return replace(graph, lower_node)
@@ -62,7 +62,7 @@ def rebuilt(node: Node, arguments: Arguments) -> Node:
     return operation(node.name, *arguments) if arguments else node
 
 
-# ------------------------------------------------------------------------------------------------------- always
+# ------------------------------------------------------------------------------------------ always
 def simplify(graph: Graph) -> Graph:
     """The rules below, bottom up, until nothing changes."""
     while True:
@@ -87,7 +87,7 @@ def simplify_node(node: Node, arguments: Arguments) -> Node:
 
 
 def without_spread(node: Node, arguments: Arguments) -> Node:
-    """A row value beside elements needs no laying out; alone, it is laid out after the operation."""
+    """A row value beside elements needs no laying out; alone, it is laid out afterwards."""
     bare = tuple(a.arguments[0] if a.name == "spread" else a for a in arguments)
     new = operation(node.name, *bare)
     return new if new.level is Level.ELEMENT else operation("spread", new)
@@ -121,7 +121,7 @@ def subtract(x: Node, y: Node) -> Node | None:
     return operation("add", x, y.arguments[0]) if y.name == "negative" else None
 
 
-def multiply(x: Node, y: Node) -> Node | None:
+def multiply(x: Node, y: Node) -> Node | None:  # noqa: PLR0911 - a rule a line
     if y.is_constant and not x.is_constant:
         return operation("multiply", y, x)
     if is_number(x, 1):

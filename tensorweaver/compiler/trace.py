@@ -64,12 +64,14 @@ class Tracer:
         raise TraceError(message)
 
     def number_wanted(self, *_: Any) -> Any:
+        """Refuse to be a number."""
         message = f"a traced value has no number yet; {WRITE_WHERE}"
         raise TraceError(message)
 
     __float__ = __int__ = __index__ = number_wanted
 
     def structure_wanted(self, *_: Any) -> Any:
+        """Refuse to have a shape."""
         message = (
             "a formula sees one element or one row: it has no shape, length or index; use axis=-1"
         )
@@ -161,7 +163,6 @@ class TracerNamespace:
     pi, e, inf, nan, newaxis = math.pi, math.e, math.inf, math.nan, None
     float32 = float64 = "real"
     int32 = int64 = "integral"
-    bool = "boolean"
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         primitive = VOCABULARY.get(name)
@@ -234,7 +235,7 @@ class TracerNamespace:
         """The largest finite number of the dtype that the kernel will have."""
         return Tracer(LARGEST)
 
-    def spread(self, g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    def spread(self, g: Any, x: Any, axis: Any, keepdims: Any) -> Any:
         """A row value already stands beside its elements."""
         return g
 
@@ -242,6 +243,9 @@ class TracerNamespace:
         """How many classes a row has."""
         return Tracer(ROW_SIZE)
 
+
+# Inside the class the name would hide the type from annotations.
+setattr(TracerNamespace, "bool", "boolean")  # noqa: B010
 
 namespace = TracerNamespace()
 
@@ -274,7 +278,7 @@ def install_operators(cls: type[Tracer]) -> None:
         setattr(cls, f"__{symbol}__", binary(name, reflected=False))
     for symbol, name in {"neg": "negative", "abs": "abs", "invert": "logical_not"}.items():
         setattr(cls, f"__{symbol}__", lambda self, name=name: getattr(namespace, name)(self))
-    cls.__pos__ = lambda self: self  # type: ignore[attr-defined]
+    setattr(cls, "__pos__", lambda self: self)  # noqa: B010 - as above, for all operators
 
 
 install_operators(Tracer)
@@ -306,7 +310,7 @@ def call_and_keep_locals(
     code = getattr(formula, "__code__", None)
     kept: dict[str, Any] = {}
 
-    def profile(frame: FrameType, event: str, argument: Any) -> None:
+    def profile(frame: FrameType, event: str, _argument: Any) -> None:
         if event == "return" and frame.f_code is code:
             kept.update(frame.f_locals)
 

@@ -16,6 +16,7 @@ from tensorweaver.compiler.compile import (
 )
 from tensorweaver.compiler.graph import Graph, Level, Node, constant, input_node, operation
 from tensorweaver.compiler.trace import ROW_SIZE
+from tensorweaver.errors import TraceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,6 +32,7 @@ a class; `target` is either class indices or a number an element, told apart by 
 shape."""
 
 ONE = constant(1.0)
+VARIANTS_KEPT = 256
 
 COMMON_NAMES = {"reduction", "sample_weight", "where", "axis", "backend", "wrt", "out"}
 KERNEL_NAMES = {"row_size", "seed", "count_seed"}
@@ -94,6 +96,8 @@ class Formula:
         """The graphs for one way of calling the formula, traced once."""
         found = self.variants.get(key)
         if found is None:
+            if len(self.variants) >= VARIANTS_KEPT:
+                self.variants.clear()
             found = self.variants[key] = Variant(self, key)
         return found
 
@@ -164,6 +168,9 @@ class Variant:
         options = {name: seen[name] for name in formula.array_options} | dict(key.options)
         traced = trace_formula(formula.function, positional, **options)
         value = traced.outputs[0]
+        if value.level is Level.SCALAR:
+            message = f"{formula.name}: the formula does not depend on its arguments"
+            raise TraceError(message)
         count = traced.outputs[1] if len(traced.outputs) > 1 else ONE
         if poison is not ONE:
             value = operation("multiply", poison, value)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tensorweaver.backends import array_namespace
-from tensorweaver.compiler.graph import Level, input_node
+from tensorweaver.compiler.graph import Level, Node, input_node
 from tensorweaver.losses import cross_entropy_loss, huber_loss, mse_loss
 
 __all__ = ["FORMULAS"]
@@ -44,7 +46,7 @@ def soft_labelled(x, y):
     return cross_entropy_loss.formula.function(x, y, ignore_index=None, label_smoothing=0.25)
 
 
-FORMULAS = {
+FORMULAS: dict[str, tuple[Any, tuple[Node, ...]]] = {
     "mse": (mse_loss.formula.function, (X, Y)),
     "huber": (huber_loss.formula.function, (X, Y)),
     "logarithm_where_positive": (logarithm_where_positive, (X, Y)),
