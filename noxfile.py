@@ -142,15 +142,15 @@ def build(session: nox.Session) -> None:
     install(session, "build")
     stage = Path(session.create_tmp()).resolve() / "stage"
     shutil.rmtree(stage, ignore_errors=True)
+    hidden = shutil.ignore_patterns("tensorweaver", ".git", ".nox", ".venv*", ".*_cache", "dist")
+    shutil.copytree(ROOT, stage, ignore=hidden)
     run(session, "-m", "build", "--outdir", str(stage / "dist"), str(ROOT))
-    for name in ("tests", "examples", "pyproject.toml", "README.md"):
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, stage / name)
     (wheel,) = (stage / "dist").glob("*.whl")
     install(session, "--force-reinstall", "--no-deps", str(wheel))
     install(session, f"tensorweaver[test] @ {wheel.as_uri()}")
     session.chdir(stage)
-    run_tests(session, "tests", "--pyargs", "tensorweaver")
+    # How exact the numbers are does not depend on how the package was installed.
+    run_tests(session, "tests", "--ignore=tests/accuracy", "--pyargs", "tensorweaver")
 
 
 @nox.session(tags=["matrix"])

@@ -5,7 +5,7 @@ import numpy as np
 from tensorweaver.tensor.tape import no_grad
 from tensorweaver.tensor import Tensor
 
-__all__ = ["finite_differences", "tape_gradients"]
+__all__ = ["STEP", "finite_differences", "tape_gradients"]
 
 #: Every element of a result counts with a weight of its own, so that none can stand for another.
 WEIGHTS = np.sin(np.arange(1.0, 1000.0))
