@@ -111,7 +111,7 @@ def show_accuracy(title: str, kinds: Host, predicted: Host, names: list[str]) ->
 def main() -> None:
     """Train on all flowers; then see how models do on flowers that they were not trained on."""
     parser = argparse.ArgumentParser(description="Tell three kinds of iris apart.")
-    parser.add_argument("--backend", default="numpy", help="numpy, cupy, torch, jax or dask")
+    parser.add_argument("--backend", default="numpy", help="numpy, cupy, torch, jax or dask (slow)")
     arguments = parser.parse_args()
     try:
         tw.set_backend(arguments.backend)

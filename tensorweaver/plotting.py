@@ -105,7 +105,6 @@ def plot_loss(
         colour = curve.get_color()
         ax.plot(predictions, finite(slopes), "--", color=colour, label="gradient", linewidth=1.3)
     ax.axhline(0.0, color="0.75", linewidth=0.8, zorder=0)
-    ax.axvline(targets, color="0.75", linewidth=0.8, zorder=0)
     ax.set_xlabel(f"{loss.formula.arguments[0]}, where the target is {targets:g}")
     ax.set_ylabel("loss")
     ax.legend(frameon=False)
@@ -172,12 +171,7 @@ def plot_loss_surface(
     ('w', 'b')
     """
     w, b = np.meshgrid(grid("w_range", w_range, points), grid("b_range", b_range, points))
-    values = on_host(function(w, b))
-    if values.shape != w.shape:
-        message = (
-            f"plot_loss_surface: function must keep the shape {w.shape}, it gave {values.shape}"
-        )
-        raise ShapeError(message)
+    values = heights_over(function, w, b)
     steps = None if path is None else checked_path(path)
     levels, scale = levels_of(values)
     ax = new_axes() if ax is None else ax
@@ -193,10 +187,7 @@ def plot_loss_surface(
         draw_goal(goal, ax)
     if steps is not None or goal is not None:
         ax.legend(facecolor=SHADOW, framealpha=0.85, edgecolor="none", labelcolor="white")
-    ax.set_xlim(*w_range)
-    ax.set_ylim(*b_range)
-    ax.set_xlabel(labels[0])
-    ax.set_ylabel(labels[1])
+    ax.set(xlim=w_range, ylim=b_range, xlabel=labels[0], ylabel=labels[1])
     return ax
 
 
@@ -251,6 +242,17 @@ def levels_of(values: Host) -> tuple[Host, Any]:
     levels = np.geomspace(floor, highest, LEVELS)
     levels[-1] = highest
     return levels, colors.LogNorm(floor, highest)
+
+
+def heights_over(function: Callable[[Host, Host], Any], w: Host, b: Host) -> Host:
+    """The loss of every pair."""
+    values = on_host(function(w, b))
+    if values.shape != w.shape:
+        message = (
+            f"plot_loss_surface: function must keep the shape {w.shape}, it gave {values.shape}"
+        )
+        raise ShapeError(message)
+    return values
 
 
 def grid(name: str, span: Interval, points: int) -> Host:

@@ -104,7 +104,9 @@ def test_surface_with_path_and_goal(ax):
 def contour_levels(ax):
     from matplotlib.contour import ContourSet
 
-    filled = next(each for each in ax.get_children() if isinstance(each, ContourSet) and each.filled)
+    filled = next(
+        each for each in ax.get_children() if isinstance(each, ContourSet) and each.filled
+    )
     return np.asarray(filled.levels), type(filled.norm).__name__
 
 
@@ -175,20 +177,20 @@ def test_a_path_is_a_list_of_pairs(path, ax):
 @pytest.mark.parametrize("ranges", [((1, 0), (0, 1)), ((0, 1), (1, 1))])
 def test_an_empty_range_is_refused(ranges, ax):
     with pytest.raises(tw.ArgumentError, match=r"_range must be two finite numbers"):
-        plot_loss_surface(bowl, *ranges, ax=ax)
+        plot_loss_surface(bowl, ranges[0], ranges[1], ax=ax)
 
 
 # -------------------------------------------------------------------------------- Matplotlib itself
 def test_new_axes_are_made_where_none_are_given():
-    from matplotlib import pyplot
+    from matplotlib import pyplot as plt
 
-    pyplot.switch_backend("agg")
+    plt.switch_backend("agg")
     ax = plot_loss(tw.mse_loss)
     try:
-        assert ax.figure.number in pyplot.get_fignums()
+        assert ax.figure.number in plt.get_fignums()
         assert "mse_loss" in curves(ax)
     finally:
-        pyplot.close(ax.figure)
+        plt.close(ax.figure)
 
 
 def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):

@@ -101,6 +101,10 @@ class Execution:
             divisor == 0, xp.zeros_like(divisor), ones / xp.where(divisor == 0, ones, divisor)
         )
 
+    def seed(self, value: float, dtype: str, device: Any) -> Any:
+        """A number that kernels multiply by, and may give out as a result."""
+        return self.constant(value, dtype, device)
+
     def reshape(self, array: Any, shape: tuple[int, ...]) -> Any:
         """The same numbers in another shape."""
         return self.namespace().reshape(array, shape)

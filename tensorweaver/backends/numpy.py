@@ -55,7 +55,10 @@ class NumPyBackend(Backend):
             array = np.asarray(array)
         if not numeric(array.dtype):
             raise DTypeError(f"expected numbers, got a NumPy array of dtype {array.dtype}")
-        return array if dtype is None else array.astype(dtype, copy=False)
+        if dtype is None or array.dtype == dtype:
+            return array
+        with np.errstate(over="ignore"):  # beyond a half's range lies its infinity
+            return array.astype(dtype)
 
     def functions(self, axis: int) -> dict[str, Callable[..., Any]]:
         """The quickest spelling of each."""
@@ -84,6 +87,10 @@ class NumPyBackend(Backend):
     def reshape(self, array: Array, shape: tuple[int, ...]) -> Array:
         """The method: the function costs a microsecond more."""
         return array.reshape(shape)
+
+    def seed(self, value: float, dtype: str, device: Any) -> Any:  # noqa: ARG002 - see `inverse`
+        """The number itself, not yet rounded."""
+        return value
 
     def move_axis(self, array: Array, source: int, destination: int) -> Array:
         """Contiguous rows sum pairwise, which is what keeps them exact."""

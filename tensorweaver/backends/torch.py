@@ -107,7 +107,7 @@ class TorchBackend(Backend):
         plain = type(array) in (torch.Tensor, torch.nn.Parameter) and array.device.type == "cpu"
         if not plain or not holds_numbers(array):
             return False
-        return not (torch.compiler.is_compiling() or torch.jit.is_tracing())
+        return not (torch.compiler.is_compiling() or torch.jit.is_tracing() or transforming())
 
     def dtype_name(self, dtype: Any) -> str:
         """Its dtypes print as `torch.float32`."""
@@ -126,6 +126,13 @@ def sign(x: Array) -> Array:
     """-1, 0 or 1, and NaN for NaN, where PyTorch's own says 0."""
     torch = load("torch")
     return torch.where(torch.isnan(x), x, torch.sign(x))
+
+
+def transforming() -> bool:
+    """Whether this runs inside `torch.func`, which wraps plain tensors as soon as they are used."""
+    functorch = getattr(load("torch")._C, "_functorch", None)  # noqa: SLF001 - see below
+    innermost = getattr(functorch, "peek_interpreter_stack", None)
+    return innermost is not None and innermost() is not None
 
 
 def holds_numbers(array: Array) -> bool:

@@ -112,15 +112,23 @@ def restore(conditions: Sequence[tuple[Node, bool]], share: Node) -> Node:
 
 
 def add_cotangents(a: Node, b: Node) -> Node:
-    """`a + b`; what two branches of one condition send is joined, not added."""
-    if a.name == b.name == "where" and a.arguments[0] is b.arguments[0]:
-        condition, a_true, a_false = a.arguments
-        _, b_true, b_false = b.arguments
-        if ZERO in {a_true, b_true} and ZERO in {a_false, b_false}:
-            if_true = b_true if a_true is ZERO else a_true
-            if_false = b_false if a_false is ZERO else a_false
-            return operation("where", condition, if_true, if_false)
-    return b if a is ZERO else a if b is ZERO else operation("add", a, b)
+    """`a + b`. What both are masked by masks the sum, so that no later rule meets what it hides;
+    what two branches of one condition send is joined, not added.
+    """
+    if a is ZERO or b is ZERO:
+        return b if a is ZERO else a
+    (of_a, inner_a), (of_b, inner_b) = strip(a, Level.ELEMENT), strip(b, Level.ELEMENT)
+    common = [each for each in of_a if each in of_b]
+    of_a = [each for each in of_a if each not in common]
+    of_b = [each for each in of_b if each not in common]
+    for condition, wanted in of_a:
+        if (condition, not wanted) in of_b:
+            mine = restore([each for each in of_a if each[0] is not condition], inner_a)
+            other = restore([each for each in of_b if each[0] is not condition], inner_b)
+            branches = (mine, other) if wanted else (other, mine)
+            return restore(common, operation("where", condition, *branches))
+    summed = operation("add", restore(of_a, inner_a), restore(of_b, inner_b))
+    return restore(common, summed)
 
 
 def sum_to_level(share: Node, node: Node, argument: Node) -> Node:

@@ -66,7 +66,7 @@ class PlanDerivatives:
     def slopes(self, wrt: tuple[int, ...]) -> Callable[..., tuple[Any, ...]]:
         """From the inputs to the derivative of the output by each input in `wrt`."""
         run = self.plan.kernel("gradient", tuple(self.names[i] for i in wrt))
-        return lambda *inputs: as_tuple(run(*inputs, self.plan.frame.classes, 1.0))
+        return lambda *inputs: as_tuple(run(*inputs, self.plan.frame.classes, self.plan.seed(1.0)))
 
     def product(
         self, along: tuple[int, ...], wrt: tuple[int, ...]
@@ -76,7 +76,7 @@ class PlanDerivatives:
         run = self.plan.kernel("hessian_product", names, tuple(self.names[i] for i in along))
         count = len(self.names)
         return lambda *values: as_tuple(
-            run(*values[:count], self.plan.frame.classes, 1.0, *values[count:])
+            run(*values[:count], self.plan.frame.classes, self.plan.seed(1.0), *values[count:])
         )
 
 
@@ -232,6 +232,13 @@ class Plan:
         counts = self.kernel("count")(*inputs, self.frame.classes)
         return self.backend.total(counts)
 
+    def seed(self, divisor: Any) -> Any:
+        """What the derivative of the losses' sum is multiplied by: one over the divisor."""
+        inverse = self.backend.inverse(divisor, self.dtype)
+        if isinstance(inverse, float):
+            return self.backend.seed(inverse, self.dtype, self.question.device)
+        return inverse
+
     def reduce(self, losses: Any, divisor: Any) -> Any:
         if self.question.reduction == "none":
             return self.unreduced(losses)
@@ -264,7 +271,7 @@ class Plan:
         inputs = self.let_in(arrays)
         run = self.kernel(kind, wrt)
         with self.backend.quiet():
-            seed = self.backend.inverse(self.count(inputs), self.dtype)
+            seed = self.seed(self.count(inputs))
             results = run(*inputs, self.frame.classes, seed, *more)
         return list(results) if isinstance(results, tuple) else [results]
 
@@ -279,7 +286,7 @@ class Plan:
         with self.backend.quiet():
             divisor = self.count(inputs)
             losses, *gradients = run(
-                *inputs, self.frame.classes, self.backend.inverse(divisor, self.dtype)
+                *inputs, self.frame.classes, self.seed(divisor)
             )
             value = self.reduce(losses, divisor)
         return value, [self.leave(name, g) for name, g in zip(wrt, gradients, strict=True)]
@@ -306,7 +313,7 @@ class Plan:
         with self.backend.quiet():
             divisor = self.count(inputs)
             value = self.reduce(self.run_value(*inputs, self.frame.classes), divisor)
-            seed = self.backend.inverse(divisor, self.dtype) * cotangent
+            seed = self.seed(divisor) * cotangent
             results = run(*inputs, self.frame.classes, seed, -value * seed)
         return value, [self.leave(n, g) for n, g in zip(wrt, as_tuple(results), strict=True)]
 
@@ -332,7 +339,7 @@ class Plan:
             seed = self.frame.enter(seed)
             kind = "pullback"
         else:
-            seed = self.backend.inverse(self.count(inputs), self.dtype) * cotangent
+            seed = self.seed(self.count(inputs)) * cotangent
             kind = "gradient"
         with self.backend.quiet():
             results = self.kernel(kind, wrt)(*inputs, self.frame.classes, seed)
@@ -379,5 +386,5 @@ class Plan:
         """A gradient as its argument looks."""
         port = self.ports[name]
         if not port.steps and getattr(gradient, "shape", None) == port.large:
-            return gradient
+            return self.backend.place(gradient, port.native)
         return port.leave(gradient, self.question.device)

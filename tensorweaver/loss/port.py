@@ -77,6 +77,7 @@ class Port:
         self.frame = frame
         self.described = described
         self.dtype = dtype
+        self.native = frame.backend.dtype(described.dtype)
         self.small, self.large = self.shapes(role)
         self.steps = self.make_steps()
 
@@ -134,8 +135,4 @@ class Port:
             gradient = xp.sum(gradient, axis=axes, keepdims=True)
         if self.small != self.described.shape:
             gradient = xp.reshape(gradient, self.described.shape)
-        return (
-            gradient
-            if self.dtype == self.described.dtype
-            else backend.astype(gradient, self.described.dtype)
-        )
+        return backend.astype(gradient, self.described.dtype)

@@ -42,9 +42,6 @@ class Primitive:
     diagonal
         For `rowwise`: `diagonal(xp, out, *args, **options)`, the derivative of each result by the
         element in its place.
-    singular
-        The derivative has poles, so that zero times infinity may come up where a branch was not
-        taken.
     domain
         The interval the tests draw arguments from, one for all or one an argument.
     """
@@ -54,7 +51,6 @@ class Primitive:
     kind: Kind = "elementwise"
     formula: Callable[..., Any] | None = None
     diagonal: Callable[..., Any] | None = None
-    singular: bool = False
     domain: tuple[tuple[float, float], ...] = ((-3.0, 3.0),)
 
     @property

@@ -130,13 +130,14 @@ def softmax_minus_one_hot(xp: Any, x: Any, labels: Any, axis: int = -1) -> Any:
     return xp.put_along_axis(row.terms, labels, -row.others, axis=axis) / (1.0 + row.rest)
 
 
-def sum_of_others(xp: Any, g: Any, axis: int) -> Any:
-    """At each place of a row the sum of the other places. What is largest is not subtracted from a
-    sum that it dominates: the others keep their digits.
+def sum_of_others(xp: Any, g: Any, x: Any, axis: int) -> Any:
+    """At each place of a row the sum of `g` at the other places. The place of the largest `x`,
+    where the result counts most, is not subtracted from a sum that it may dominate. (Which place
+    that is must not depend on `g`: a rule is linear in it.)
     """
-    size = xp.abs(g)
-    smaller = xp.where(size == xp.max(size, axis=axis, keepdims=True), 0.0, g)
-    largest = g - smaller
+    is_largest = shifted_from_maximum(xp, x, axis)[1] == 0
+    smaller = xp.where(is_largest, 0.0, g)
+    largest = xp.where(is_largest, g, 0.0)
     others = xp.sum(smaller, axis=axis, keepdims=True) - smaller
     return others + (xp.sum(largest, axis=axis, keepdims=True) - largest)
 
@@ -144,13 +145,13 @@ def sum_of_others(xp: Any, g: Any, axis: int) -> Any:
 def softmax_pullback(xp: Any, g: Any, x: Any, axis: int) -> Any:
     """`p (g - sum(g p))`, arranged so that a one-hot `g` meets no cancellation."""
     p = xp.softmax(x, axis=axis)
-    return p * (g * xp.softmax_complement(x, axis=axis) - sum_of_others(xp, g * p, axis))
+    return p * (g * xp.softmax_complement(x, axis=axis) - sum_of_others(xp, g * p, x, axis))
 
 
 def log_softmax_pullback(xp: Any, g: Any, x: Any, axis: int) -> Any:
     """`g - p sum(g)`, arranged in the same way."""
     gain = g * xp.softmax_complement(x, axis=axis)
-    return gain - xp.softmax(x, axis=axis) * sum_of_others(xp, g, axis)
+    return gain - xp.softmax(x, axis=axis) * sum_of_others(xp, g, x, axis)
 
 
 def softmax_slope(xp: Any, x: Any, axis: int) -> Any:
@@ -167,10 +168,10 @@ STABLE = (
                               lambda xp, g, out, x, y: g * x),                    formula=multiply_no_nan),
     Primitive("xlogy",       (lambda xp, g, out, x, y: g * xp.log(y),
                               lambda xp, g, out, x, y: xp.where(x == 0, 0.0, g * (x / y))),
-                              formula=xlogy, domain=(UNIT, UNIT), singular=True),
+                              formula=xlogy, domain=(UNIT, UNIT)),
     Primitive("xlog1py",     (lambda xp, g, out, x, y: g * xp.log1p(y),
                               lambda xp, g, out, x, y: xp.where(x == 0, 0.0, g * (x / (1.0 + y)))),
-                              formula=xlog1py, domain=(UNIT, UNIT), singular=True),
+                              formula=xlog1py, domain=(UNIT, UNIT)),
     Primitive("logsumexp",   (lambda xp, g, out, x, *, axis=-1: g * xp.softmax(x, axis=axis),),
                               kind="reduction", formula=logsumexp, domain=(LOGIT,)),
     Primitive("softmax",     (lambda xp, g, out, x, *, axis=-1: softmax_pullback(xp, g, x, axis),),

@@ -66,6 +66,16 @@ class EagerNamespace:
             g = self.library.reshape(g, tuple(kept))
         return self.library.broadcast_to(g, x.shape)
 
+    def sum(
+        self, x: Array, *, axis: Any = None, keepdims: bool = False, **options: Any
+    ) -> Array:
+        """The library's own, along rows that lie together where only these are summed pairwise."""
+        inner = isinstance(axis, int) and axis % x.ndim != x.ndim - 1
+        if not (inner and self.backend.wants_classes_last):
+            return self.library.sum(x, axis=axis, keepdims=keepdims, **options)
+        sums = self.library.sum(self.backend.move_axis(x, axis, -1), axis=-1, **options)
+        return self.library.expand_dims(sums, axis=axis % x.ndim) if keepdims else sums
+
     def count(self, x: Array, axis: Any) -> int:
         """How many elements of `x` a reduction over `axis` makes one of."""
         return prod(x.shape[place] for place in axes_of(axis, x.ndim))

@@ -4,7 +4,7 @@ With `u[j]` one ulp of logit `j`, the logarithm of probability `k` moves by at m
 `step[k] = (1 - p[k]) u[k] + sum(p[j] u[j] for j != k)`, and everything else follows from that.
 """
 
-from mpmath import mpf
+from mpmath import log, mpf
 
 from tests.accuracy import truth
 from tests.accuracy.judge import Exact, as_exact, spacing
@@ -23,14 +23,14 @@ def exact_row(name, row, dtype, *, label=0, distribution=None):
         probabilities = truth.softmax(exact)
         unit = [spacing(x, dtype) if abs(x) != truth.INFINITY else mpf(0) for x in exact]
         all_units = sum(p * u for p, u in zip(probabilities, unit, strict=True))
-        step = [
-            (1 - p) * u + all_units - p * u for p, u in zip(probabilities, unit, strict=True)
-        ]
+        step = [(1 - p) * u + all_units - p * u for p, u in zip(probabilities, unit, strict=True)]
         moves = [p * s for p, s in zip(probabilities, step, strict=True)]
         if distribution is not None:
             q = as_exact(distribution)
             wants = truth.cross_entropy(exact, q)
-            return together(wants, changes_with_targets(wants, probabilities, moves, unit, q, dtype))
+            return together(
+                wants, changes_with_targets(wants, probabilities, moves, unit, q, dtype)
+            )
         wants, changes = REFERENCES[name](exact, label, probabilities, step, moves, all_units)
         return together(wants, changes)
 
@@ -44,9 +44,7 @@ def changes_with_targets(wants, probabilities, moves, unit, q, dtype):
     target_unit = [spacing(x, dtype) if x else mpf(0) for x in q]
     total_unit = sum(target_unit)
     by_logits = sum(abs(g) * u for g, u in zip(wants[1:], unit, strict=True))
-    by_targets = sum(
-        u * abs(truth.log(p)) for p, u in zip(probabilities, target_unit, strict=True) if u
-    )
+    by_targets = sum(u * abs(log(p)) for p, u in zip(probabilities, target_unit, strict=True) if u)
     total = sum(q)
     slopes = [
         total * m + p * (total_unit - u) + (1 - p) * u

@@ -1,5 +1,7 @@
 """Losses of single elements, and functions, within 4 ulp and what their inputs allow."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +27,7 @@ class Case(NamedTuple):
     targets: Any
     random: Any
     exact: bool = False
-    options: dict[str, Any] = {}
+    options: Mapping[str, Any] = MappingProxyType({})
     array_option: str | None = None
 
 
@@ -102,7 +104,12 @@ def regression(reference, numbers=reals, **options):
 
 def divergence(reference, targets, random, **options):
     return Case(
-        tw.kl_div_loss, reference, always([*LOG_PROBABILITIES, np.nan]), targets, random, options=options
+        tw.kl_div_loss,
+        reference,
+        always([*LOG_PROBABILITIES, np.nan]),
+        targets,
+        random,
+        options=options,
     )
 
 
@@ -129,9 +136,7 @@ CASES = {
 
 
 def judged_columns(case, dtype):
-    columns = with_partners(
-        case.predictions(dtype), case.targets(dtype), dtype, random=case.random
-    )
+    columns = with_partners(case.predictions(dtype), case.targets(dtype), dtype, random=case.random)
     if case.array_option is None:
         return columns
     factors = np.array([0.0, 1e-3, 0.7, 3.0, 1e6], dtype)

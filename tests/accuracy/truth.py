@@ -168,7 +168,7 @@ def one_hot(label, classes):
 def smoothed(distribution, smoothing, row):
     """A share of the distribution spread over the classes that are not masked."""
     kept = [mpf(bool(x != -INFINITY)) for x in row]
-    share = mpf(smoothing) / max(sum(kept), 1)
+    share = mpf(smoothing) / sum(kept) if any(kept) else NAN
     return [(1 - mpf(smoothing)) * q + share * k for q, k in zip(distribution, kept, strict=True)]
 
 

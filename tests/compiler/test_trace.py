@@ -38,6 +38,19 @@ def test_the_profiler_that_was_there_comes_back():
         sys.setprofile(None)
 
 
+def test_a_profiler_written_in_c_comes_back():
+    import cProfile
+
+    profiler = cProfile.Profile()
+    profiler.enable()
+    try:
+        trace(lambda x: x + 1.0, [X])
+        sorted([2, 1])
+    finally:
+        profiler.disable()
+    assert any("sorted" in str(entry.code) for entry in profiler.getstats())
+
+
 @pytest.mark.parametrize(
     ("formula", "hint"),
     [

@@ -41,15 +41,18 @@ def run_blocks(text):
 
 def links(text):
     """The files that a document links to."""
-    targets = re.findall(r"\]\(([^)#]+)[^)]*\)", text)
+    prose = re.sub(r"^ *```.*?^ *```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    targets = re.findall(r"\]\(([^)#]+)[^)]*\)", prose)
     return [target for target in targets if "://" not in target]
 
 
 def losses_table():
-    """The README's list of losses, as the package has them."""
-    losses = {name: getattr(tw, name) for name in tw.__all__}
-    return "".join(
-        f"| `{name}` | {loss.__doc__.partition(chr(10))[0].rstrip('.')} |\n"
-        for name, loss in sorted(losses.items())
-        if isinstance(loss, tw.Loss)
-    )
+    """The README's list of losses, as the package has them: the summary of each docstring."""
+    rows = []
+    for name in sorted(tw.__all__):
+        loss = getattr(tw, name)
+        if isinstance(loss, tw.Loss):
+            paragraph = str(loss.__doc__).partition("\n\n")[0]
+            summary = " ".join(paragraph.split()).rstrip(".").replace("|", "\\|")
+            rows.append(f"| `{name}` | {summary} |\n")
+    return "".join(rows)

@@ -61,7 +61,9 @@ def test_every_loss_is_listed_in_the_readme():
 
 @documents
 def test_links_lead_to_files(document):
-    missing = [target for target in links(read(document)) if not (document.parent / target).exists()]
+    missing = [
+        target for target in links(read(document)) if not (document.parent / target).exists()
+    ]
     assert missing == []
 
 
@@ -82,7 +84,9 @@ def test_files_that_are_mentioned_exist(document):
 
 
 def test_paths_are_found_where_they_are_mentioned():
-    text = "See `tensorweaver/losses/mse.py`, `tests/losses/test_NAME.py`, `noxfile.py` and `a / b`."
+    text = (
+        "See `tensorweaver/losses/mse.py`, `tests/losses/test_NAME.py`, `noxfile.py` and `a / b`."
+    )
     assert mentioned_paths(text) == ["tensorweaver/losses/mse.py", "noxfile.py"]
 
 

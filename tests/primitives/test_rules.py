@@ -12,7 +12,7 @@ from tensorweaver.primitives import VOCABULARY
 from tensorweaver.tensor import Tensor
 from tensorweaver.tensor.namespace import tensor_namespace
 from tests.helpers.compare import assert_close
-from tests.helpers.derivatives import WEIGHTS, finite_differences, tape_gradients
+from tests.helpers.derivatives import STEP, WEIGHTS, finite_differences, tape_gradients
 
 LABELS = np.array([[2], [0], [3]])
 LABELS_OF_COLUMNS = np.array([[2, 0, 1, 1]])
