@@ -144,6 +144,17 @@ def test_cross_entropy_over_a_thousand_classes(soft, dtype, worst_errors):
         judged(name, "gradient", got, slopes, table, worst_errors=worst_errors)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_logsumexp_of_log_probabilities_is_nearly_zero(dtype, worst_errors):
+    """The maximum and the rest cancel: two steps of the inputs, where float32 reaches 1.1."""
+    random = np.random.default_rng(0)
+    table = np.log(random.dirichlet(np.ones(5), 60)).astype(dtype)
+    exact = [exact_results(truth.logsumexp, [row], dtype, steps=2)[0] for row in table]
+    judged(
+        "logsumexp near 0", "value", tw.logsumexp(table), exact, table, worst_errors=worst_errors
+    )
+
+
 @pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp", "log_softmax_slopes"])
 def test_the_first_order_bound_is_what_moving_each_logit_gives(name):
     table = rows("float32", 4)[:9]
