@@ -2,15 +2,15 @@
 
     python benchmarks/latency.py [--quick] [--output benchmarks/results/latency.json]
 
-Each row runs TensorWeaver and PyTorch in turn, many short rounds each; a round's time is that of its calls divided by
-their number. The median over the rounds counts, and the ratio of the medians is the result: absolute times depend on
-what else the machine does.
+Each row runs TensorWeaver and PyTorch in turn, many short rounds each; a round's time is that of
+its calls divided by their number. The median over the rounds counts, and the ratio of the medians
+is the result: absolute times depend on what else the machine does.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
+import datetime as dt
 import json
 import platform
 import statistics
@@ -82,7 +82,8 @@ def measure(ours: Callable[[], Any], theirs: Callable[[], Any], rounds: int, cal
             times[name].append((time.perf_counter() - start) / calls * 1e6)
     medians = {name: statistics.median(values) for name, values in times.items()}
     spread = {
-        name: [round(q, 2) for q in statistics.quantiles(values, n=4)] for name, values in times.items()
+        name: [round(q, 2) for q in statistics.quantiles(values, n=4)]
+        for name, values in times.items()
     }
     return {
         "microseconds": {name: round(value, 2) for name, value in medians.items()},
@@ -92,6 +93,7 @@ def measure(ours: Callable[[], Any], theirs: Callable[[], Any], rounds: int, cal
 
 
 def main() -> None:
+    """Measure, print a table, and write the report if asked."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="one short round, to see that it runs")
     parser.add_argument("--output", type=Path, help="also write the result there, as JSON")
@@ -106,7 +108,7 @@ def main() -> None:
     if arguments.output:
         report = {
             "benchmark": "latency",
-            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            "date": dt.datetime.now(dt.UTC).date().isoformat(),
             "machine": {"processor": platform.machine(), "python": platform.python_version()},
             "versions": {name: version(name) for name in ("tensorweaver", "numpy", "torch")},
             "shape": [ROWS, CLASSES],

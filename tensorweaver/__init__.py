@@ -50,8 +50,8 @@ from tensorweaver.losses.huber import huber_loss, smooth_l1_loss
 from tensorweaver.losses.kl_div import kl_div_loss
 from tensorweaver.losses.l1 import l1_loss
 from tensorweaver.losses.mse import mse_loss
-from tensorweaver.tensor.tape import is_grad_enabled, no_grad
 from tensorweaver.tensor import Tensor
+from tensorweaver.tensor.tape import is_grad_enabled, no_grad
 
 __version__ = "0.1.0"
 

@@ -146,8 +146,9 @@ def compare(loss: Loss, what: str, actual: Any, expected: Any, tolerance: float)
     if not off[worst] <= tolerance:
         where = ", ".join(str(int(i)) for i in worst)
         message = (
-            f"{loss.formula.name}.{what}[{where}] is {float(actual[worst])!r}, but finite differences give "
-            f"{float(expected[worst])!r} (off by {float(off[worst]):.1e}, allowed {tolerance:.1e})"
+            f"{loss.formula.name}.{what}[{where}] is {float(actual[worst])!r}, "
+            f"but finite differences give {float(expected[worst])!r} "
+            f"(off by {float(off[worst]):.1e}, allowed {tolerance:.1e})"
         )
         raise GradientMismatchError(message)
     return float(off[worst])

@@ -7,8 +7,8 @@ from typing import Any
 
 from tensorweaver.backends import Backend, arrange, array_namespace
 from tensorweaver.backends.backend import LIBRARY_OF
-from tensorweaver.tensor.eager import eager_namespace
 from tensorweaver.errors import ArgumentError, DTypeError, ShapeError
+from tensorweaver.tensor.eager import eager_namespace
 
 __all__ = [
     "log_sigmoid",

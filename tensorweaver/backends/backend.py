@@ -171,7 +171,7 @@ class Backend(Execution):
     def wait(self, array: Array) -> None:
         """Return when the array's numbers have been computed."""
 
-    def concrete(self, array: Array) -> bool:  # noqa: ARG002 - other libraries must look
+    def concrete(self, array: Array) -> bool:
         """Whether its numbers may be looked at without transfer, waiting or broken tracing."""
         return True
 

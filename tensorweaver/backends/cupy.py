@@ -21,11 +21,11 @@ class CuPyBackend(Backend):
     array_classes = (("cupy", "ndarray"),)
     takes_dlpack = True
 
-    def constant(self, value: float, dtype: str, device: Any) -> Any:  # noqa: ARG002 - a number lies nowhere
+    def constant(self, value: float, dtype: str, device: Any) -> Any:
         """A NumPy scalar of the dtype: it travels with the launch, not by a copy."""
         return np.dtype(dtype).type(value)
 
-    def has_numbers(self, array: Array) -> bool:  # noqa: ARG002 - always, after a wait
+    def has_numbers(self, array: Array) -> bool:
         """The GPU has them."""
         return True
 
@@ -61,6 +61,6 @@ class CuPyBackend(Backend):
         with array.device:
             load("cupy").cuda.get_current_stream().synchronize()
 
-    def concrete(self, array: Array) -> bool:  # noqa: ARG002 - the same answer for all
+    def concrete(self, array: Array) -> bool:
         """Looking would wait for the GPU."""
         return False

@@ -23,7 +23,7 @@ class DaskBackend(Backend):
     array_classes = (("dask.array", "Array"),)
     many_devices = False
 
-    def constant(self, value: float, dtype: str, device: Any) -> Any:  # noqa: ARG002 - a number lies nowhere
+    def constant(self, value: float, dtype: str, device: Any) -> Any:
         """A NumPy scalar of the dtype: one chunk fewer."""
         return np.dtype(dtype).type(value)
 
@@ -31,7 +31,7 @@ class DaskBackend(Backend):
         """Dask has no take_along_axis: compare with the class's number and sum."""
         return {"take_along_axis": partial(take_by_comparison, axis)}
 
-    def writable(self, array: Array) -> bool:  # noqa: ARG002 - true of all
+    def writable(self, array: Array) -> bool:
         """A recipe cannot be written to."""
         return False
 
@@ -43,7 +43,7 @@ class DaskBackend(Backend):
         """In chunks of the size that Dask's configuration says."""
         return load("dask.array").from_array(host)
 
-    def place(self, array: Array, dtype: Any = None, device: Any = None) -> Array:  # noqa: ARG002 - chunks know no device
+    def place(self, array: Array, dtype: Any = None, device: Any = None) -> Array:
         """Casting is lazy as well."""
         return array if dtype is None or array.dtype == dtype else array.astype(dtype)
 
@@ -53,11 +53,11 @@ class DaskBackend(Backend):
         source = LIBRARY_OF[type(computed)]
         return np.asarray(computed) if source is None else source.to_numpy(computed)
 
-    def device(self, array: Array) -> Any:  # noqa: ARG002 - the same answer for all
+    def device(self, array: Array) -> Any:
         """Each chunk lies where its task ran."""
         return None
 
-    def concrete(self, array: Array) -> bool:  # noqa: ARG002 - the same answer for all
+    def concrete(self, array: Array) -> bool:
         """Looking would compute."""
         return False
 

@@ -21,7 +21,8 @@ class Derivatives(Protocol):
 
     #: The places of the real-valued inputs among all inputs.
     positions: tuple[int, ...]
-    #: For each of these, the axis over which `slope * tangent` is summed to make the output's tangent; None for none.
+    #: For each of these, the axis over which `slope * tangent` is summed to make the output's
+    #: tangent; None for none.
     sums: tuple[int | None, ...]
 
     def slopes(self, wrt: tuple[int, ...]) -> Callable[..., tuple[Any, ...]]:
@@ -42,10 +43,10 @@ class Execution:
 
     if TYPE_CHECKING:  # what `Backend` brings
 
-        def asarray(self, value: Any, dtype: Any = None, device: Any = None) -> Any: ...
-        def astype(self, array: Any, name: str) -> Any: ...
-        def concrete(self, array: Any) -> bool: ...
-        def namespace(self) -> ModuleType: ...
+        def asarray(self, value: Any, dtype: Any = None, device: Any = None) -> Any: ...  # noqa: D102
+        def astype(self, array: Any, name: str) -> Any: ...  # noqa: D102
+        def concrete(self, array: Any) -> bool: ...  # noqa: D102
+        def namespace(self) -> ModuleType: ...  # noqa: D102
 
     #: Do kernels run faster, or sum more exactly, with the class axis last and contiguous?
     wants_classes_last: ClassVar[bool] = False

@@ -27,15 +27,15 @@ class JaxBackend(Backend):
     takes_dlpack = True
     differentiates = True
 
-    def constant(self, value: float, dtype: str, device: Any) -> Any:  # noqa: ARG002 - a number lies nowhere
-        """A NumPy scalar of the dtype: made while tracing, a JAX array would not outlive the trace."""
+    def constant(self, value: float, dtype: str, device: Any) -> Any:
+        """A NumPy scalar: made while tracing, a JAX array would not outlive the trace."""
         return np.dtype(dtype).type(value)
 
     def label_dtype(self) -> str:
         """JAX indexes with 32 bits unless told otherwise."""
         return "int64" if load("jax").config.jax_enable_x64 else "int32"
 
-    def writable(self, array: Array) -> bool:  # noqa: ARG002 - true of all
+    def writable(self, array: Array) -> bool:
         """JAX arrays never change."""
         return False
 

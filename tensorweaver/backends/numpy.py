@@ -45,7 +45,7 @@ class NumPyBackend(Backend):
         """Already at home."""
         return host
 
-    def place(self, array: Array, dtype: Any = None, device: Any = None) -> Array:  # noqa: ARG002 - there is one device
+    def place(self, array: Array, dtype: Any = None, device: Any = None) -> Array:
         """A plain `ndarray`: scalars gain an array, and `np.matrix` loses its own idea of `*`."""
         if type(array) is not np.ndarray:
             if isinstance(array, np.ma.MaskedArray):
@@ -88,7 +88,7 @@ class NumPyBackend(Backend):
         """The method: the function costs a microsecond more."""
         return array.reshape(shape)
 
-    def seed(self, value: float, dtype: str, device: Any) -> Any:  # noqa: ARG002 - see `inverse`
+    def seed(self, value: float, dtype: str, device: Any) -> Any:
         """The number itself, not yet rounded."""
         return value
 

@@ -27,8 +27,8 @@ class TorchBackend(Backend):
     takes_dlpack = True
     differentiates = True
 
-    def functions(self, axis: int) -> dict[str, Callable[..., Any]]:  # noqa: ARG002 - the same for all
-        """The compatibility layer's `sign` writes into its result, which `torch.func.vmap` refuses."""
+    def functions(self, axis: int) -> dict[str, Callable[..., Any]]:
+        """The compatibility layer's `sign` writes into its result: `torch.func.vmap` refuses."""
         return {"sign": sign}
 
     def has_numbers(self, array: Array) -> bool:
@@ -43,7 +43,7 @@ class TorchBackend(Backend):
     def with_derivatives(
         self, value: Callable[..., Any], derivatives: Derivatives
     ) -> Callable[..., Any]:
-        """See `torch_derivatives`; a call that nobody differentiates goes straight to the kernel."""
+        """See `torch_derivatives`; what nobody differentiates goes straight to the kernel."""
         recorded = with_derivatives(value, derivatives)
 
         def run(*inputs: Any) -> Any:

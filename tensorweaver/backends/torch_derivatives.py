@@ -61,7 +61,8 @@ def with_derivatives(value: Callable[..., Any], derivatives: Derivatives) -> Cal
                 total = total + (term if axis is None else torch.sum(term, dim=axis, keepdim=True))
             return total
 
-    return lambda *inputs: Woven.apply(*inputs)
+    applied: Callable[..., Any] = Woven.apply
+    return applied
 
 
 def slopes_of(wrt: tuple[int, ...], derivatives: Derivatives) -> Callable[..., tuple[Any, ...]]:
@@ -106,7 +107,8 @@ def slopes_of(wrt: tuple[int, ...], derivatives: Derivatives) -> Callable[..., t
             )
             return like(changes, inputs, wrt)
 
-    return lambda *inputs: Slopes.apply(*inputs)
+    applied: Callable[..., tuple[Any, ...]] = Slopes.apply
+    return applied
 
 
 def active(needed: Sequence[bool], derivatives: Derivatives) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ chosen: ContextVar[bool] = ContextVar("tensorweaver_validation", default=False)
 
 
 class use_validation:  # noqa: N801 - reads as a statement: tw.use_validation(True)
-    """Check labels on a GPU too, at the price of waiting for it: a bad one raises instead of giving NaN.
+    """Check labels on a GPU too, and wait for it: a bad one raises instead of giving NaN.
 
     `use_validation(True)` switches it on for the current thread or task; as a context manager it
     restores the former choice at the end.

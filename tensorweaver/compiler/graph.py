@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakValueDictionary
 
 from tensorweaver.errors import TraceError
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Graph",
-    "LargestFinite",
     "Level",
     "Node",
     "NumberKind",
@@ -44,17 +43,6 @@ class Level(IntEnum):
     SCALAR = 0
     ROW = 1
     ELEMENT = 2
-
-
-class LargestFinite(float):
-    """A constant that is known only with the dtype: the largest finite number."""
-
-    def __new__(cls) -> Self:
-        """As a float it is infinite, so that no rewriting takes it for a number."""
-        return super().__new__(cls, "inf")
-
-    def __repr__(self) -> str:
-        return "largest"
 
 
 class Node:
@@ -113,8 +101,7 @@ def constant(value: float) -> Node:
     if isinstance(value, int):
         return intern_node("constant", (), value, Level.SCALAR, "integral")
     # np.float64 is a float, but does not print as one.
-    number = value if isinstance(value, LargestFinite) else float(value)
-    return intern_node("constant", (), number, Level.SCALAR, "real")
+    return intern_node("constant", (), float(value), Level.SCALAR, "real")
 
 
 def operation(name: str, *arguments: Node) -> Node:

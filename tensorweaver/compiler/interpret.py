@@ -5,9 +5,6 @@ from __future__ import annotations
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from tensorweaver.compiler.graph import LargestFinite
 from tensorweaver.primitives import VOCABULARY
 
 if TYPE_CHECKING:
@@ -18,8 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["bind"]
 
-FINITE_LIMITS = {name: float(np.finfo(name).max) for name in ("float32", "float64")}
-
 
 def bind(
     text: PythonText, backend: Backend, dtype: str, label_dtype: str | None, device: Any, axis: int
@@ -28,8 +23,6 @@ def bind(
     functions = dict(functions_of(backend, dtype, axis))
     dtypes = {"real": dtype, "integral": label_dtype or "int64", "boolean": "bool"}
     for name, (value, kind) in text.constants.items():
-        if isinstance(value, LargestFinite):
-            value = FINITE_LIMITS[dtype]  # noqa: PLW2901 - the number behind the name
         functions[name] = backend.constant(value, dtypes[kind], device)
     exec(compiled(text.source), functions)  # noqa: S102 - our own text, written by emit_python
     kernel: Callable[..., Any] = functions["kernel"]

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from tensorweaver.compiler.graph import (
     Graph,
-    LargestFinite,
     Level,
     Node,
     constant,
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from types import FrameType
 
 __all__ = ["ROW_SIZE", "Tracer", "TracerNamespace", "namespace", "trace", "unwrap"]
-
-LARGEST = constant(LargestFinite())
 
 ROW_SIZE = input_node("row_size", Level.SCALAR)
 """The number of classes in a row; the caller of the kernel supplies it."""
@@ -101,8 +98,7 @@ def unwrap(value: Any) -> Node:
 
 def wrap(node: Node, *, row_axis_kept: bool = True) -> Any:
     """A traced value; a constant comes back as the number that it is, for rules to look at."""
-    known = node.is_constant and node is not LARGEST
-    return node.value if known else Tracer(node, row_axis_kept=row_axis_kept)
+    return node.value if node.is_constant else Tracer(node, row_axis_kept=row_axis_kept)
 
 
 def apply_elementwise(primitive: Primitive, *values: Any) -> Any:
@@ -230,10 +226,6 @@ class TracerNamespace:
     def ones_like(self, x: Any) -> float:
         """The number 1: it broadcasts."""
         return 1.0
-
-    def largest_finite(self, x: Any) -> Any:
-        """The largest finite number of the dtype that the kernel will have."""
-        return Tracer(LARGEST)
 
     def spread(self, g: Any, x: Any, axis: Any, keepdims: Any) -> Any:
         """A row value already stands beside its elements."""

@@ -285,9 +285,7 @@ class Plan:
         run = self.kernel("value_and_gradient", wrt)
         with self.backend.quiet():
             divisor = self.count(inputs)
-            losses, *gradients = run(
-                *inputs, self.frame.classes, self.seed(divisor)
-            )
+            losses, *gradients = run(*inputs, self.frame.classes, self.seed(divisor))
             value = self.reduce(losses, divisor)
         return value, [self.leave(name, g) for name, g in zip(wrt, gradients, strict=True)]
 

@@ -16,7 +16,9 @@ __all__ = ["REDUCTIONS"]
 POSITIVE = (0.05, 4.0)
 
 
-def share_of_extreme(xp: Any, g: Any, out: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+def share_of_extreme(
+    xp: Any, g: Any, out: Any, x: Any, *, axis: Any = None, keepdims: bool = False
+) -> Any:
     """The slope of a maximum or minimum: shared evenly by those that tie, the subgradient of
     smallest norm.
     """
@@ -25,7 +27,9 @@ def share_of_extreme(xp: Any, g: Any, out: Any, x: Any, *, axis: Any = None, kee
     return xp.where(chosen, xp.spread(g, x, axis, keepdims) / ties, 0.0)
 
 
-def product_of_others(xp: Any, g: Any, out: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+def product_of_others(
+    xp: Any, g: Any, out: Any, x: Any, *, axis: Any = None, keepdims: bool = False
+) -> Any:
     """The slope of a product is the product of the others, also where factors are zero."""
     is_zero = x == 0
     ones = xp.ones_like(x)
@@ -44,11 +48,15 @@ def take_pullback(xp: Any, g: Any, out: Any, x: Any, labels: Any, *, axis: int =
     return xp.put_along_axis(xp.zeros_like(x), labels, g, axis=axis)
 
 
-def put_pullback(xp: Any, g: Any, out: Any, x: Any, labels: Any, value: Any, *, axis: int = -1) -> Any:
+def put_pullback(
+    xp: Any, g: Any, out: Any, x: Any, labels: Any, value: Any, *, axis: int = -1
+) -> Any:
     return xp.put_along_axis(g, labels, 0.0, axis=axis)
 
 
-def put_value_pullback(xp: Any, g: Any, out: Any, x: Any, labels: Any, value: Any, *, axis: int = -1) -> Any:
+def put_value_pullback(
+    xp: Any, g: Any, out: Any, x: Any, labels: Any, value: Any, *, axis: int = -1
+) -> Any:
     return xp.take_along_axis(g, labels, axis=axis)
 
 

@@ -23,7 +23,9 @@ def roll_back(xp: Any, g: Any, out: Any, x: Any, *, shift: Any, axis: Any = None
     return xp.roll(g, back, axis=axis)
 
 
-def sum_of_later(xp: Any, g: Any, out: Any, x: Any, *, axis: int | None = None, include_initial: bool = False) -> Any:
+def sum_of_later(
+    xp: Any, g: Any, out: Any, x: Any, *, axis: int | None = None, include_initial: bool = False
+) -> Any:
     """Every element is part of its own and all later sums."""
     axis = 0 if axis is None else axis % x.ndim
     if include_initial:

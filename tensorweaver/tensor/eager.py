@@ -66,9 +66,7 @@ class EagerNamespace:
             g = self.library.reshape(g, tuple(kept))
         return self.library.broadcast_to(g, x.shape)
 
-    def sum(
-        self, x: Array, *, axis: Any = None, keepdims: bool = False, **options: Any
-    ) -> Array:
+    def sum(self, x: Array, *, axis: Any = None, keepdims: bool = False, **options: Any) -> Array:
         """The library's own, along rows that lie together where only these are summed pairwise."""
         inner = isinstance(axis, int) and axis % x.ndim != x.ndim - 1
         if not (inner and self.backend.wants_classes_last):
@@ -93,20 +91,6 @@ class EagerNamespace:
             return sums
         first = sums[(*[slice(None)] * (axis % x.ndim), slice(0, 1))]
         return self.library.concat([self.library.zeros_like(first), sums], axis=axis)
-
-    def largest_finite(self, x: Array) -> Array:
-        """The largest finite number of `x`'s dtype."""
-        limit = float(self.library.finfo(x.dtype).max)
-        return self.library.full_like(x, limit)
-
-    def argsort(
-        self, x: Array, *, axis: int = -1, descending: bool = False, stable: bool = True
-    ) -> Array:
-        """The standard's order; NumPy knows ascending order only."""
-        if not descending:
-            return self.library.argsort(x, axis=axis, stable=stable)
-        backwards = self.library.argsort(self.library.flip(x, axis=axis), axis=axis, stable=stable)
-        return (x.shape[axis] - 1) - self.library.flip(backwards, axis=axis)
 
     # -- places ------------------------------------------------------------------------------------
 

@@ -8,10 +8,10 @@ from math import e, inf, nan, pi, prod
 from typing import Any, TypeVar
 
 from tensorweaver.backends import Array, Backend
-from tensorweaver.tensor.eager import axes_of
 from tensorweaver.errors import ArgumentError, ShapeError
-from tensorweaver.tensor.indexing import read_items
 from tensorweaver.primitives import VOCABULARY
+from tensorweaver.tensor.eager import axes_of
+from tensorweaver.tensor.indexing import read_items
 from tensorweaver.tensor.recording import Recorder, stripped
 from tensorweaver.tensor.tape import Variable
 

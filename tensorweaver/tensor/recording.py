@@ -8,9 +8,9 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from tensorweaver.backends import Array, Backend, arrange
-from tensorweaver.tensor.eager import EagerNamespace, eager_namespace
 from tensorweaver.errors import ArgumentError, BackendError
 from tensorweaver.primitives import VOCABULARY, Primitive
+from tensorweaver.tensor.eager import EagerNamespace, eager_namespace
 from tensorweaver.tensor.tape import Variable, is_grad_enabled
 
 __all__ = ["Recorder"]

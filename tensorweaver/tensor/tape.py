@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from tensorweaver.backends import Array, Backend, backend_of
-from tensorweaver.tensor.eager import EagerNamespace, eager_namespace, solid
 from tensorweaver.errors import ArgumentError, DTypeError
+from tensorweaver.tensor.eager import EagerNamespace, eager_namespace, solid
 
 __all__ = ["Pullback", "Step", "Variable", "backward", "is_grad_enabled", "no_grad"]
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tensorweaver.backends import Array, Backend, arrange, backend_of, default_backend, get_backend
-from tensorweaver.tensor.eager import eager_namespace, solid
 from tensorweaver.errors import ArgumentError, BackendError, DTypeError, ShapeError
+from tensorweaver.tensor.eager import eager_namespace, solid
 from tensorweaver.tensor.indexing import read_items
-from tensorweaver.tensor.tape import Variable, backward
 from tensorweaver.tensor.methods import binary, install_methods, unary
 from tensorweaver.tensor.namespace import TensorNamespace, tensor_namespace
+from tensorweaver.tensor.tape import Variable, backward
 from tensorweaver.tensor.text import nested_text, signature_text
 
 __all__ = ["Tensor"]

@@ -29,7 +29,7 @@ def graph_of(formula, kind):
 
 
 def numbers():
-    """The same every time, away from the formulas' kinks and poles: difference quotients need that."""
+    """The same every time, away from kinks and poles: difference quotients need that."""
     rng = np.random.default_rng(2)
     x = rng.normal(size=(6, 5))
     return {

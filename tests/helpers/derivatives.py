@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from tensorweaver.tensor.tape import no_grad
 from tensorweaver.tensor import Tensor
+from tensorweaver.tensor.tape import no_grad
 
 __all__ = ["STEP", "finite_differences", "tape_gradients"]
 

@@ -13,6 +13,7 @@ from tensorweaver.backends import array_namespace
 from tensorweaver.check import GradientMismatchError, check_gradient
 from tensorweaver.compiler.trace import APPLY
 from tensorweaver.loss import pointwise, rowwise
+from tensorweaver.loss.formula import Role
 from tensorweaver.primitives import VOCABULARY
 
 #: No graph keeps these: `mean` is inlined while tracing, `+x` simplified away. The Tensor's tests
@@ -94,7 +95,7 @@ def elementwise_loss(name, arity):
 
 
 def arrays_for(name):
-    """From the row's domain, the same every time; `y` weighs where the operation takes `x` alone."""
+    """From the row's domain, always the same; `y` weighs where the operation takes `x` alone."""
     row = VOCABULARY[name]
     rng = np.random.default_rng(3)
     domains = [*row.domain, row.domain[-1]]
@@ -157,6 +158,7 @@ COMPOSED = [name for name in TRACED if VOCABULARY[name].formula is not None]
 @pytest.mark.parametrize("name", COMPOSED)
 def test_a_spoilt_formula_is_noticed(name, spoil):
     right = VOCABULARY[name].formula
+    assert right is not None
     spoil(name, formula=lambda xp, *args, **named: 1.01 * right(xp, *args, **named))
     with pytest.raises(GradientMismatchError, match="finite differences"):
         check(name)
@@ -168,6 +170,7 @@ DIAGONAL = [name for name in TRACED if VOCABULARY[name].diagonal is not None]
 @pytest.mark.parametrize("name", DIAGONAL)
 def test_a_spoilt_diagonal_is_noticed(name, spoil):
     right = VOCABULARY[name].diagonal
+    assert right is not None
     spoil(name, diagonal=lambda xp, *args, **named: 1.01 * right(xp, *args, **named))
     arrays = arrays_for(name)
     with pytest.raises(GradientMismatchError, match="hessian_diag"):
@@ -182,7 +185,7 @@ def test_the_diagonal_as_it_stands_is_right(name):
 def check_squared(name, arrays):
     """A loss whose gradient contains the operation, so that its Hessian needs the diagonal."""
     labelled = len(arrays) == 3
-    roles = {"labels": "label"} if labelled else {}
+    roles: dict[str, Role] = {"labels": "label"} if labelled else {}
 
     def potential(x, y, *labels):
         xp = array_namespace(x)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tensorweaver.backends import get_backend
-from tensorweaver.tensor.eager import eager_namespace
 from tensorweaver.errors import DTypeError
+from tensorweaver.tensor.eager import eager_namespace
 from tests.helpers.compare import assert_close
 
 X = [[1.0, 2.0, 3.0], [1000.0, 0.0, -1000.0]]

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from tensorweaver.errors import ArgumentError, BackendError, DTypeError, ShapeError
-from tensorweaver.tensor.tape import is_grad_enabled, no_grad
 from tensorweaver.tensor import Tensor
+from tensorweaver.tensor.tape import is_grad_enabled, no_grad
 from tests.helpers.compare import assert_close
 
 
