@@ -29,7 +29,11 @@ class DaskBackend(Backend):
 
     def functions(self, axis: int) -> dict[str, Callable[..., Any]]:
         """Dask has no take_along_axis: compare with the class's number and sum."""
-        return {"take_along_axis": partial(take_by_comparison, axis)}
+        return {
+            "take_along_axis": partial(take_by_comparison, axis),
+            "max": partial(extreme, "max", axis),
+            "min": partial(extreme, "min", axis),
+        }
 
     def writable(self, array: Array) -> bool:
         """A recipe cannot be written to."""
@@ -60,6 +64,13 @@ class DaskBackend(Backend):
     def concrete(self, array: Array) -> bool:
         """Looking would compute."""
         return False
+
+
+def extreme(name: str, axis: int, x: Array) -> Array:
+    """The largest or smallest of each row, where Dask stumbles over there being no rows."""
+    if 0 in x.shape:
+        return x.sum(axis=axis, keepdims=True)
+    return getattr(load("dask.array"), name)(x, axis=axis, keepdims=True)
 
 
 def take_by_comparison(axis: int, x: Array, labels: Array) -> Array:

@@ -86,11 +86,13 @@ class Execution:
         return self.namespace().sum(array)
 
     def quotient(self, total: Any, divisor: Any, dtype: str) -> Any:
-        """`total / divisor`; a sum of nothing stays 0."""
+        """`total / divisor`; over nothing it is 0, or NaN where the total is."""
         if isinstance(divisor, float):
             return total if divisor in {0.0, 1.0} else total / divisor
         xp = self.namespace()
-        return total / xp.where(divisor == 0, xp.ones_like(divisor), divisor)
+        nothing = (divisor == 0) & ~xp.isnan(total)
+        safe = xp.where(divisor == 0, xp.ones_like(divisor), divisor)
+        return xp.where(nothing, xp.zeros_like(total), total / safe)
 
     def inverse(self, divisor: Any, dtype: str) -> Any:
         """`1 / divisor`, and 0 for nothing."""

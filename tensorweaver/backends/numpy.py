@@ -78,7 +78,9 @@ class NumPyBackend(Backend):
 
     def quotient(self, total: Any, divisor: Any, dtype: str) -> Any:
         """A NumPy scalar, as `np.mean` gives."""
-        return SCALARS[dtype](total / divisor if divisor else total)
+        if divisor:
+            return SCALARS[dtype](total / divisor)
+        return SCALARS[dtype](total if np.isnan(total) else 0.0)
 
     def inverse(self, divisor: Any, dtype: str) -> Any:
         """A Python number takes part in any dtype."""

@@ -383,6 +383,8 @@ class Plan:
     def leave(self, name: str, gradient: Any) -> Any:
         """A gradient as its argument looks."""
         port = self.ports[name]
-        if not port.steps and getattr(gradient, "shape", None) == port.large:
+        # A number may stand for a whole gradient, and has the shape of a single one.
+        array = port.large or self.backend.owns(type(gradient))
+        if array and not port.steps and getattr(gradient, "shape", None) == port.large:
             return self.backend.place(gradient, port.native)
         return port.leave(gradient, self.question.device)

@@ -124,7 +124,7 @@ class Port:
                 *inside[self.frame.axis + 1 :],
                 inside[self.frame.axis],
             )
-        if tuple(getattr(gradient, "shape", ())) != inside or isinstance(gradient, float):
+        if tuple(getattr(gradient, "shape", ())) != inside or not backend.owns(type(gradient)):
             gradient = backend.asarray(gradient, self.dtype, device)
             gradient = backend.writable_copy(xp.broadcast_to(gradient, inside))
         gradient = self.frame.leave(gradient)

@@ -69,9 +69,7 @@ def test_backward_from_elements(case):
     losses = chosen.loss(*leaves, reduction="none", **options)
     cotangent = torch.cos(torch.arange(losses.numel(), dtype=losses.dtype)).reshape(losses.shape)
     losses.backward(cotangent)
-    expected = chosen.loss.grad(
-        *arrays, reduction="sum", sample_weight=cotangent, **options
-    )
+    expected = chosen.loss.grad(*arrays, reduction="sum", sample_weight=cotangent, **options)
     assert_close(leaves[0].grad, expected, of="gradient", atol=1e-15)
 
 

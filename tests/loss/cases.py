@@ -14,7 +14,7 @@ class Case(NamedTuple):
 
     loss: tw.Loss
     arrays: tuple[np.ndarray, ...]
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {}  # noqa: RUF012 - nobody writes to a case
 
     @property
     def real(self):

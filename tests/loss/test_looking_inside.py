@@ -1,4 +1,4 @@
-"""`explain` and `steps` show the computation; `check_gradient` finds the derivative that is wrong."""
+"""`explain` and `steps` show the computation; `check_gradient` finds a wrong derivative."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ CHAPTER = ([[10.0], [60.0]], [[32.0], [212.0]])
 
 
 def test_explain_is_the_chapters_breakdown(capsys):
-    assert tw.mse_loss.explain(*CHAPTER) is None
+    tw.mse_loss.explain(*CHAPTER)
     assert capsys.readouterr().out == (
         "mse_loss(predictions, targets)\n"
         "  predictions = [[10.0], [60.0]]\n"
@@ -37,7 +37,7 @@ def test_explain_shows_large_arrays_in_short(capsys):
     tw.mse_loss.explain(np.zeros((100, 100)), np.ones((100, 100)))
     text = capsys.readouterr().out
     assert "..." in text
-    assert max(map(len, text.splitlines())) < 200
+    assert max(map(len, text.splitlines())) < 250
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -69,8 +69,8 @@ def test_check_gradient_accepts_every_loss(name):
     found = tw.check_gradient(case.loss, *case.arrays, **case.options)
     assert max(found) < 1e-6
     for place in case.real[1:]:
-        tw.check_gradient(case.loss, *case.arrays, wrt=case.loss.formula.arguments[place],
-                          **case.options)
+        name_of_argument = case.loss.formula.arguments[place]
+        tw.check_gradient(case.loss, *case.arrays, wrt=name_of_argument, **case.options)
 
 
 SPOILED = {
@@ -97,16 +97,12 @@ def test_check_gradient_finds_a_wrong_rule(how, monkeypatch):
 
 
 def test_check_gradient_finds_a_wrong_second_derivative(monkeypatch):
-    tanh = VOCABULARY["tanh"]
-    right = tanh.rules[0]
-
-    def right_once(xp, g, out, x):
-        """The slope as a number of its own, which the second derivative takes for a constant."""
-        return right(xp, g, out, xp.floor(x) + 0.25)
-
-    monkeypatch.setitem(VOCABULARY, "tanh", dataclasses.replace(tanh, rules=(right_once,)))
+    # The slope of tanh is written with cosh, whose own slope only the second derivative needs.
+    cosh = VOCABULARY["cosh"]
+    wrong = dataclasses.replace(cosh, rules=(SPOILED["a factor"](cosh.rules[0]),))
+    monkeypatch.setitem(VOCABULARY, "cosh", wrong)
     loss = tw.pointwise(lambda x: tw.array_namespace(x).tanh(x))
-    with pytest.raises(tw.GradientMismatchError, match="hessian_diag|hvp"):
+    with pytest.raises(tw.GradientMismatchError, match=r"hessian_diag\[0\] is"):
         tw.check_gradient(loss, [1.25])
 
 

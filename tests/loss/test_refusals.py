@@ -1,5 +1,7 @@
 """Every refusal names the loss, the argument, what came and what would be right."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from tests.loss.cases import labels, logits
 X = np.asarray([1.0, 2.0])
 Y = np.asarray([0.0, 4.0])
 MSE, CE, NLL = tw.mse_loss, tw.cross_entropy_loss, tw.nll_loss
+BOTH: Any = ("predictions", "targets")
 ROWS_OF_8 = np.zeros((8, 1))
 
 # What is called, the error, the whole message as a pattern.
@@ -16,8 +19,10 @@ REFUSALS = {
     "targets too small": (
         lambda: MSE(ROWS_OF_8, np.zeros(8)),
         tw.ShapeError,
-        r"mse_loss: targets of shape \(8,\) does not fit predictions of shape \(8, 1\); "
-        r"give targets the shape \(8, 1\), or one that broadcasts to it",
+        (
+            r"mse_loss: targets of shape \(8,\) does not fit predictions of shape \(8, 1\); "
+            r"give targets the shape \(8, 1\), or one that broadcasts to it"
+        ),
     ),
     "targets enlarge": (
         lambda: MSE(np.zeros(8), ROWS_OF_8),
@@ -32,8 +37,10 @@ REFUSALS = {
     "integer predictions": (
         lambda: MSE(np.asarray([1, 2]), Y),
         tw.DTypeError,
-        "mse_loss: predictions must be floating point, got int64; convert predictions to a "
-        "floating dtype such as float32",
+        (
+            "mse_loss: predictions must be floating point, got int64; convert predictions to a "
+            "floating dtype such as float32"
+        ),
     ),
     "boolean logits": (
         lambda: CE(np.zeros((2, 3), bool), [0, 1]),
@@ -54,8 +61,10 @@ REFUSALS = {
     "label too large": (
         lambda: CE(logits, np.asarray([0, 1, 2, 4, 9])),
         tw.LabelError,
-        r"cross_entropy_loss: targets\[3\] is 4, but the 4 classes are 0 to 3 "
-        r"\(or ignore_index=-100\)",
+        (
+            r"cross_entropy_loss: targets\[3\] is 4, but the 4 classes are 0 to 3 "
+            r"\(or ignore_index=-100\)"
+        ),
     ),
     "label negative": (
         lambda: NLL(logits, np.asarray([0, -1, 2, 3, 9]), ignore_index=None),
@@ -75,14 +84,18 @@ REFUSALS = {
     "labels floating": (
         lambda: NLL(logits, labels.astype(float)),
         tw.DTypeError,
-        "nll_loss: targets must be integer class indices, got float64; convert them to an integer "
-        "dtype such as int64",
+        (
+            "nll_loss: targets must be integer class indices, got float64; convert them to "
+            "an integer dtype such as int64"
+        ),
     ),
     "labels of another length": (
         lambda: CE(logits, labels[:4]),
         tw.ShapeError,
-        r"cross_entropy_loss: targets of shape \(4,\) does not fit logits of shape \(5, 4\) with "
-        r"its classes on axis 1; give targets the shape \(5,\)",
+        (
+            r"cross_entropy_loss: targets of shape \(4,\) does not fit logits of shape \(5, 4\) "
+            r"with its classes on axis 1; give targets the shape \(5,\)"
+        ),
     ),
     "labels with a class axis": (
         lambda: NLL(logits, labels[:, None]),
@@ -112,8 +125,10 @@ REFUSALS = {
     "weight of another length": (
         lambda: CE(logits, labels, weight=np.ones(3)),
         tw.ShapeError,
-        r"cross_entropy_loss: weight holds one number a class: its shape must be \(4,\), got "
-        r"\(3,\)",
+        (
+            r"cross_entropy_loss: weight holds one number a class: its shape must be \(4,\), got "
+            r"\(3,\)"
+        ),
     ),
     "unknown reduction": (
         lambda: MSE(X, Y, reduction="average"),
@@ -163,7 +178,7 @@ REFUSALS = {
         "cross_entropy_loss: wrt must be among logits, got 'targets'",
     ),
     "wrt two for a hessian": (
-        lambda: MSE.hessian_diag(X, Y, wrt=("predictions", "targets")),
+        lambda: MSE.hessian_diag(X, Y, wrt=BOTH),
         tw.ArgumentError,
         "mse_loss: second derivatives are by one argument: wrt must be a name",
     ),
@@ -225,7 +240,9 @@ def test_every_refusal_is_a_built_in_error_too():
 
 def test_mixed_libraries_are_named():
     strict = pytest.importorskip("array_api_strict")
-    with pytest.raises(tw.BackendError, match="predictions is.*NumPy.*targets is.*array-api-strict"):
+    with pytest.raises(
+        tw.BackendError, match=r"predictions is.*NumPy.*targets is.*array-api-strict"
+    ):
         tw.mse_loss(X, strict.asarray([0.0, 1.0]))
 
 
@@ -234,7 +251,7 @@ def test_mixed_devices_are_named():
     here, there = (
         strict.asarray([0.0, 1.0], device=strict.Device(name)) for name in ("CPU_DEVICE", "device1")
     )
-    with pytest.raises(tw.BackendError, match="CPU_DEVICE.*device1"):
+    with pytest.raises(tw.BackendError, match=r"CPU_DEVICE.*device1"):
         tw.mse_loss(here, there)
 
 

@@ -1,5 +1,7 @@
 """Class axes, ranks, broadcasting, `wrt`, `out`; and nobody's arguments are written to."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,9 @@ import tensorweaver as tw
 from tests.helpers.arrays import library_of, make_array, to_host
 from tests.helpers.compare import assert_close
 from tests.loss.cases import CASES, CLASSES, convert, labels, logits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SHAPES = [((3,), 0), ((5, 3), 1), ((3, 5), 0), ((2, 3, 4), 1), ((2, 3, 4), -2), ((3, 2, 2, 2), 0)]
 
@@ -173,7 +178,7 @@ def test_results_share_no_memory_with_inputs(name):
 
 @pytest.mark.parametrize("layout", ["reversed", "strided", "fortran", "offset"])
 def test_any_memory_layout(layout):
-    views = {
+    views: dict[str, Callable[[Any], Any]] = {
         "reversed": lambda a: a[::-1, ::-1],
         "strided": lambda a: np.repeat(np.repeat(a, 2, 0), 2, 1)[::2, ::2],
         "fortran": np.asfortranarray,
@@ -181,7 +186,8 @@ def test_any_memory_layout(layout):
     }
     view = views[layout](logits)
     plain = np.ascontiguousarray(view)
-    for options in ({}, {"label_smoothing": 0.1}):
+    for smoothing in (0.0, 0.1):
+        options: dict[str, Any] = {"label_smoothing": smoothing}
         found = tw.cross_entropy_loss.value_and_grad(view, labels, **options)
         expected = tw.cross_entropy_loss.value_and_grad(plain, labels, **options)
         assert_close(found[0], expected[0], rtol=1e-15)

@@ -96,9 +96,7 @@ def test_weights_for_the_first_axes(to_array, rng):
     x, y = rng.normal(size=(2, 3, 4)), rng.normal(size=(2, 3, 4))
     for shape in [(2,), (2, 1), (2, 3), (2, 3, 4), (1, 3)]:
         weight = rng.uniform(0.5, 2.0, size=shape)
-        wide = np.broadcast_to(
-            weight.reshape(shape + (1,) * (3 - len(shape))), (2, 3, 4)
-        )
+        wide = np.broadcast_to(weight.reshape(shape + (1,) * (3 - len(shape))), (2, 3, 4))
         found = tw.mse_loss(to_array(x), to_array(y), sample_weight=to_array(weight))
         expected = np.sum(wide * (x - y) ** 2) / np.sum(wide)
         assert_close(found, expected, like=to_array(x), rtol=1e-13)
@@ -132,15 +130,13 @@ def test_gradient_by_class_weights_agrees_with_differences(rng):
     found = tw.cross_entropy_loss.grad(logits, labels, weight=weight, wrt="weight")
     for place in range(3):
         step = np.eye(3)[place] * 1e-6
-        up, down = (
-            tw.cross_entropy_loss(logits, labels, weight=weight + s) for s in (step, -step)
-        )
+        up, down = (tw.cross_entropy_loss(logits, labels, weight=weight + s) for s in (step, -step))
         assert_close(found[place], (up - down) / 2e-6, rtol=1e-7, atol=1e-9)
 
 
 def test_second_derivatives_by_the_weights_of_a_mean_are_refused():
     x, weight = np.asarray([1.0, 2.0]), np.asarray([1.0, 2.0])
-    with pytest.raises(tw.ArgumentError, match='depends on sample_weight.*reduction="sum"'):
+    with pytest.raises(tw.ArgumentError, match=r'depends on sample_weight.*reduction="sum"'):
         tw.mse_loss.hessian_diag(x, 0 * x, sample_weight=weight, wrt="sample_weight")
     zero = tw.mse_loss.hessian_diag(
         x, 0 * x, sample_weight=weight, wrt="sample_weight", reduction="sum"
@@ -180,3 +176,14 @@ def test_all_true_classes_weightless_is_nothing(to_array):
     value, gradient = tw.cross_entropy_loss.value_and_grad(x, to_array([0, 0]), weight=weight)
     assert_close(value, 0.0, like=x)
     assert_close(gradient, np.zeros((2, 2)), like=x)
+
+
+def test_smoothing_alone_is_nothing_where_no_true_class_counts(to_array):
+    # Smoothing costs something here, but there is nothing to divide by: value and gradient agree.
+    x = to_array([[1.0, 2.0], [3.0, -1.0]])
+    options = {"weight": to_array([0.0, 1.0]), "label_smoothing": 0.2}
+    value, gradient = tw.cross_entropy_loss.value_and_grad(x, to_array([0, 0]), **options)
+    assert_close(value, 0.0, like=x)
+    assert_close(gradient, np.zeros((2, 2)), like=x)
+    total = tw.cross_entropy_loss(x, to_array([0, 0]), reduction="sum", **options)
+    assert_close(total, 0.1 * (np.log1p(np.exp(-1.0)) + 4 + np.log1p(np.exp(-4.0))), like=x)
