@@ -14,18 +14,17 @@ from tensorweaver.compiler import differentiate
 from tensorweaver.compiler.emit_python import emit_python
 from tensorweaver.compiler.graph import Graph, Level, Node, constant, input_node
 from tensorweaver.compiler.interpret import bind
-from tensorweaver.compiler.kernel import Kernel
+from tensorweaver.compiler.kernel import Kernel, Setting
 from tensorweaver.compiler.simplify import lower, recognise, simplify
 from tensorweaver.compiler.trace import trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tensorweaver.backends import Backend
-
 __all__ = [
     "COUNT_SEED",
     "SEED",
+    "Setting",
     "gradient_graph",
     "hessian_diagonal_graph",
     "hessian_product_graph",
@@ -95,26 +94,15 @@ def prepare(graph: Graph) -> Graph:
     return simplify(lower(simplify(graph)))
 
 
-def weave(
-    graph: Graph,
-    backend: Backend,
-    dtype: str,
-    *,
-    label_dtype: str | None = None,
-    device: Any = None,
-    axis: int = -1,
-) -> Kernel:
-    """A kernel that computes `graph` in `dtype` on `backend`, with the classes on `axis`."""
-    weaver = ENGINES[backend.engine]
-    return weaver(prepare(graph), backend, dtype, label_dtype, device, axis)
+def weave(graph: Graph, setting: Setting) -> Kernel:
+    """A kernel that computes `graph`, by the engine that the backend names."""
+    return ENGINES[setting.backend.engine](prepare(graph), setting)
 
 
-def interpret(
-    graph: Graph, backend: Backend, dtype: str, label_dtype: str | None, device: Any, axis: int
-) -> Kernel:
+def interpret(graph: Graph, setting: Setting) -> Kernel:
     """The engine that calls the library's own functions, one a step."""
     text = emit_python(graph)
-    return Kernel(bind(text, backend, dtype, label_dtype, device, axis), text.source, "interpret")
+    return Kernel(bind(text, setting), text.source, "interpret")
 
 
 ENGINES = {"interpret": interpret}

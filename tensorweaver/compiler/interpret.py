@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
     from tensorweaver.backends import Backend
     from tensorweaver.compiler.emit_python import PythonText
+    from tensorweaver.compiler.kernel import Setting
 
 __all__ = ["bind"]
 
 
-def bind(
-    text: PythonText, backend: Backend, dtype: str, label_dtype: str | None, device: Any, axis: int
-) -> Callable[..., Any]:
-    """The function that `text` defines, with `backend`'s operations and constants of `dtype`."""
-    functions = dict(functions_of(backend, dtype, axis))
-    dtypes = {"real": dtype, "integral": label_dtype or "int64", "boolean": "bool"}
+def bind(text: PythonText, setting: Setting) -> Callable[..., Any]:
+    """The function that `text` defines, with the backend's operations and constants."""
+    backend = setting.backend
+    functions = dict(functions_of(backend, setting.dtype, setting.axis))
+    dtypes = {"real": setting.dtype, "integral": setting.label_dtype or "int64", "boolean": "bool"}
     for name, (value, kind) in text.constants.items():
-        functions[name] = backend.constant(value, dtypes[kind], device)
+        functions[name] = backend.constant(value, dtypes[kind], setting.device)
     exec(compiled(text.source), functions)  # noqa: S102 - our own text, written by emit_python
     kernel: Callable[..., Any] = functions["kernel"]
     return kernel

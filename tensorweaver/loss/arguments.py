@@ -46,9 +46,7 @@ def is_floating(dtype: str) -> bool:
     return dtype in HALVES or dtype in FLOATS
 
 
-def resolve_roles(
-    formula: Formula, arrays: Sequence[Described | None], axis: int
-) -> tuple[Role | None, ...]:
+def resolve_roles(formula: Formula, arrays: Sequence[Described | None]) -> tuple[Role | None, ...]:
     """What each array argument holds; a `target` turns out to be labels or numbers."""
     resolved: list[Role | None] = []
     first = arrays[0]
@@ -141,7 +139,7 @@ def check_axis(loss: str, first: Described, axis: Any) -> int:
         message = f"{loss}: axis must be an integer from {-rank} to {rank - 1}, got {axis!r}"
         raise ArgumentError(message)
     if first.shape[axis] == 0:
-        message = f"{loss}: {first.name} has no classes: its shape is {first.shape}, its class axis {axis}"
+        message = f"{loss}: {first.name} of shape {first.shape} has no classes on its axis {axis}"
         raise ShapeError(message)
     return int(axis) % rank
 
@@ -154,8 +152,8 @@ def check_broadcast(loss: str, given: Described, first: Described, full: tuple[i
     aligned = (1,) * lacking + given.shape
     if lacking < 0 or any(a not in {1, b} for a, b in zip(aligned, full, strict=True)):
         message = (
-            f"{loss}: {given.name} of shape {given.shape} does not fit {first.name} of shape {full}; "
-            f"give {given.name} the shape {full}, or one that broadcasts to it"
+            f"{loss}: {given.name} of shape {given.shape} does not fit {first.name} of shape "
+            f"{full}; give {given.name} the shape {full}, or one that broadcasts to it"
         )
         raise ShapeError(message)
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from tensorweaver.backends import get_backend
 from tensorweaver.compiler.compile import weave
 from tensorweaver.compiler.graph import Graph, Level
-from tensorweaver.loss.formula import VariantKey
+from tensorweaver.compiler.kernel import Setting
+from tensorweaver.loss.variant import VariantKey, variant_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,14 +31,7 @@ def steps(plan: Plan, arrays: Sequence[Any]) -> dict[str, Any]:
         if graph.uses(node) and node.level > Level.SCALAR and node.name != "input"
     }
     nodes = [*dict.fromkeys([*named, graph.outputs[0]])]
-    kernel = weave(
-        Graph(graph.inputs, tuple(nodes), graph.names),
-        plan.backend,
-        plan.dtype,
-        label_dtype=plan.label_dtype,
-        device=plan.question.device,
-        axis=plan.frame.kernel_axis,
-    )
+    kernel = weave(Graph(graph.inputs, tuple(nodes), graph.names), plan.setting)
     with plan.backend.quiet():
         results = kernel(*inputs, plan.frame.classes)
     results = results if isinstance(results, tuple) else (results,)
@@ -73,10 +67,8 @@ def source(formula: Formula, backend_name: str, options: Mapping[str, Any]) -> s
         for name in formula.array_names
     )
     chosen = tuple({**formula.options, **options}.items())
-    variant = formula.variant(VariantKey(roles, False, False, False, chosen))
+    key = VariantKey(roles, weighted=False, masked=False, poisoned=False, options=chosen)
     backend = get_backend(backend_name)
-    axis = -1
-    label_dtype = backend.label_dtype()
-    return variant.kernel(
-        "value_and_gradient", formula.differentiable, backend, "float32", label_dtype, None, axis
-    ).source
+    setting = Setting(backend, "float32", backend.label_dtype())
+    variant = variant_of(formula, key)
+    return variant.kernel(setting, "value_and_gradient", formula.differentiable).source

@@ -10,7 +10,7 @@ import numpy as np
 
 from tensorweaver.backends import arrange
 from tensorweaver.errors import ArgumentError
-from tensorweaver.loss import explain
+from tensorweaver.loss import curvature, explain
 from tensorweaver.loss.arguments import LABEL_DTYPES, Described, check_out
 from tensorweaver.loss.plan import Plan, Question
 from tensorweaver.tensor import Tensor
@@ -72,7 +72,7 @@ class Loss:
     def __reduce__(self) -> tuple[Any, ...]:
         return load_loss, (self.formula.function.__module__, self.formula.function.__qualname__)
 
-    # ---------------------------------------------------------------------------------------------- the numbers
+    # ---------------------------------------------------------------------------------- the numbers
     def __call__(self, *arrays: Any, **options: Any) -> Any:
         """The loss."""
         plan, values, tensors = self.opened(arrays, options)
@@ -113,7 +113,7 @@ class Loss:
         """The second derivative of the reduced loss by each element: the Hessian's diagonal."""
         plan, values, tensors = self.opened(arrays, options)
         (name,) = self.wrt_names(self.one(wrt), plan)
-        return as_given(plan.hessian_diagonal(name, values), tensors)
+        return as_given(curvature.hessian_diagonal(plan, name, values), tensors)
 
     def hvp(self, *arrays: Any, wrt: str | None = None, **options: Any) -> Any:
         """The Hessian of the reduced loss times a vector: `loss.hvp(predictions, targets, vector)`.
@@ -128,11 +128,15 @@ class Loss:
         given = [value for value in values if value is not None][index]
         _, (_, array) = arrange([given, raw], [name, "vector"], plan.backend.name)
         if tuple(array.shape) != tuple(given.shape):
-            message = f"{self.formula.name}: vector has shape {tuple(array.shape)}, {name} {tuple(given.shape)}"
+            shapes = f"vector has shape {tuple(array.shape)}, {name} {tuple(given.shape)}"
+            message = f"{self.formula.name}: {shapes}"
             raise ArgumentError(message)
         described = plan.ports[name].described
         return as_given(
-            plan.product(name, values, plan.backend.astype(array, described.dtype)), tensors
+            curvature.hessian_product(
+                plan, name, values, plan.backend.astype(array, described.dtype)
+            ),
+            tensors,
         )
 
     def hessian(self, *arrays: Any, wrt: str | None = None, **options: Any) -> Any:
@@ -148,14 +152,9 @@ class Loss:
             raise ArgumentError(message)
         plan, values, tensors = self.opened(arrays, options)
         (name,) = self.wrt_names(self.one(wrt), plan)
-        xp = plan.backend.namespace()
-        columns = [
-            xp.moveaxis(plan.product(name, values, plan.basis(name, k)), plan.frame.axis, -1)
-            for k in range(plan.frame.classes)
-        ]
-        return as_given(xp.stack(columns, axis=-1), tensors)
+        return as_given(curvature.hessian(plan, name, values), tensors)
 
-    # --------------------------------------------------------------------------------------------- looking inside
+    # ------------------------------------------------------------------------------- looking inside
     def steps(self, *arrays: Any, **options: Any) -> dict[str, Any]:
         """Every intermediate step of the computation, by the name it has in the formula, with its
         numbers.
@@ -175,7 +174,7 @@ class Loss:
         """
         return explain.source(self.formula, backend, options)
 
-    # --------------------------------------------------------------------------------------------------- the door
+    # ------------------------------------------------------------------------------------- the door
     def opened(
         self, arrays: tuple[Any, ...], options: dict[str, Any]
     ) -> tuple[Plan, Sequence[Any], Sequence[Any] | None]:
@@ -247,6 +246,7 @@ class Loss:
     def question(
         self, backend: Backend, arrays: Sequence[Any], names: Sequence[str], options: dict[str, Any]
     ) -> Question:
+        """The call without its numbers."""
         given = [array for array in arrays if array is not None]
         reduction = options.pop("reduction", "mean")
         axis = options.pop("axis", -1) if self.formula.rowwise else -1
@@ -271,6 +271,7 @@ class Loss:
                 for array, what in zip(arrays, described, strict=True)
                 if what is not None and what.dtype in LABEL_DTYPES
             ),
+            not all(backend.has_numbers(array) for array in given),
         )
 
     def bind(self, arrays: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, ...]:
@@ -287,12 +288,14 @@ class Loss:
         return (*arrays, *[options.pop(name) for name in rest])
 
     def check_given(self, values: Sequence[Any]) -> None:
+        """Refuse None where an array has to be."""
         for name, value in zip(self.formula.arguments, values, strict=False):
             if value is None:
                 message = f"{self.formula.name}: {name} is None; give it an array"
                 raise ArgumentError(message)
 
     def wrt_names(self, wrt: str | Sequence[str] | None, plan: Plan) -> tuple[str, ...]:
+        """The arguments to differentiate by."""
         if wrt is None:
             return self.formula.differentiable
         names = (wrt,) if isinstance(wrt, str) else tuple(wrt)
@@ -305,6 +308,7 @@ class Loss:
         return names
 
     def one(self, wrt: str | None) -> str:
+        """The argument of a second derivative."""
         if wrt is not None and not isinstance(wrt, str):
             message = (
                 f"{self.formula.name}: second derivatives are by one argument: wrt must be a name"
@@ -320,7 +324,8 @@ class Loss:
         if out is not None:
             targets = (out,) if single else tuple(out)
             if len(targets) != len(gradients):
-                message = f"{self.formula.name}: out must hold {len(gradients)} arrays, got {len(targets)}"
+                counts = f"{len(gradients)} arrays, got {len(targets)}"
+                message = f"{self.formula.name}: out must hold {counts}"
                 raise ArgumentError(message)
             for target, gradient in zip(targets, gradients, strict=True):
                 check_out(self.formula.name, raw(target), plan.backend, gradient)

@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tensorweaver.compiler.differentiate import NoDiagonalError
 from tensorweaver.compiler.graph import Level
-from tensorweaver.errors import ArgumentError
+from tensorweaver.compiler.kernel import Setting
 from tensorweaver.loss.arguments import (
     Described,
     check_labels,
@@ -21,8 +20,9 @@ from tensorweaver.loss.arguments import (
     layout,
     resolve_roles,
 )
-from tensorweaver.loss.formula import VariantKey
+from tensorweaver.loss.derivatives import KernelDerivatives, as_tuple
 from tensorweaver.loss.port import Frame, Port
+from tensorweaver.loss.variant import VariantKey, variant_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,54 +34,19 @@ __all__ = ["Plan", "Question"]
 
 
 class Question(NamedTuple):
-    """What a plan answers: everything but the numbers."""
+    """What a plan answers: everything but the numbers.
+
+    `arrays` are the formula's array arguments, then sample_weight and where.
+    """
 
     backend: Backend
     device: Any
-    arrays: tuple[
-        Described | None, ...
-    ]  # the formula's array arguments, then sample_weight and where
+    arrays: tuple[Described | None, ...]
     reduction: str
     axis: int
     options: tuple[tuple[str, Any], ...]
     labels_visible: bool
-
-
-class PlanDerivatives:
-    """A plan's derivatives, for a library with differentiation of its own: see
-    `backends.execution.Derivatives`.
-    """
-
-    def __init__(self, plan: Plan) -> None:
-        not_real = plan.not_real
-        self.plan = plan
-        self.names = tuple(plan.variant.nodes)
-        self.positions = tuple(i for i, name in enumerate(self.names) if name not in not_real)
-        axis = plan.frame.kernel_axis if plan.formula.rowwise else None
-        self.sums = tuple(
-            axis if plan.variant.nodes[self.names[i]].level is Level.ELEMENT else None
-            for i in self.positions
-        )
-
-    def slopes(self, wrt: tuple[int, ...]) -> Callable[..., tuple[Any, ...]]:
-        """From the inputs to the derivative of the output by each input in `wrt`."""
-        run = self.plan.kernel("gradient", tuple(self.names[i] for i in wrt))
-        return lambda *inputs: as_tuple(run(*inputs, self.plan.frame.classes, self.plan.seed(1.0)))
-
-    def product(
-        self, along: tuple[int, ...], wrt: tuple[int, ...]
-    ) -> Callable[..., tuple[Any, ...]]:
-        """From the inputs and a vector for each of `along` to the second derivative times these."""
-        names = tuple(self.names[i] for i in wrt)
-        run = self.plan.kernel("hessian_product", names, tuple(self.names[i] for i in along))
-        count = len(self.names)
-        return lambda *values: as_tuple(
-            run(*values[:count], self.plan.frame.classes, self.plan.seed(1.0), *values[count:])
-        )
-
-
-def as_tuple(result: Any) -> tuple[Any, ...]:
-    return result if isinstance(result, tuple) else (result,)
+    simulated: bool
 
 
 class Plan:
@@ -93,7 +58,7 @@ class Plan:
         self.formula = formula
         self.question = question
         self.backend = question.backend
-        self.roles = resolve_roles(formula, arguments, question.axis)
+        self.roles = resolve_roles(formula, arguments)
         full, losses, axis = layout(formula, arguments, self.roles, question.axis)
         self.dtype, self.result_dtype = compute_dtype(formula, arguments)
         self.frame = Frame(self.backend, full, losses, axis, rowwise=formula.rowwise)
@@ -101,14 +66,23 @@ class Plan:
         self.label_dtype = self.backend.label_dtype() if self.has_labels else None
         self.ports = self.make_ports(arguments, weights, mask)
         self.passes = not any(port.steps for port in self.ports.values())
-        self.variant = formula.variant(
+        self.setting = Setting(
+            self.backend,
+            self.dtype,
+            self.label_dtype,
+            question.device,
+            self.frame.kernel_axis,
+            question.simulated,
+        )
+        self.variant = variant_of(
+            formula,
             VariantKey(
                 self.roles,
                 weights is not None,
                 mask is not None,
                 self.has_labels and not question.labels_visible,
                 question.options,
-            )
+            ),
         )
         self.label_places = (
             [i for i, role in enumerate(self.roles) if role == "label"]
@@ -125,13 +99,14 @@ class Plan:
         self.kernels: dict[Any, Callable[..., Any]] = {}
         self.run_value = self.value_kernel()
 
-    # ------------------------------------------------------------------------------------------- preparation
+    # ---------------------------------------------------------------------------------- preparation
     def make_ports(
         self,
         arguments: Sequence[Described | None],
         weights: Described | None,
         mask: Described | None,
     ) -> dict[str, Port]:
+        """The way in for each argument that was given, in the order of the kernels' inputs."""
         ports = {}
         for described, role in zip(arguments, self.roles, strict=True):
             if described is not None and role is not None:
@@ -148,9 +123,7 @@ class Plan:
         return ports
 
     def fixed_divisor(self) -> float | None:
-        """What the sum is divided by, where that is known beforehand; None where it must be
-        counted.
-        """
+        """The sum's divisor, where that is known beforehand; None where it must be counted."""
         reduction = self.question.reduction
         if reduction == "batchmean":
             return float(self.frame.full[0]) if self.frame.full else 1.0
@@ -162,33 +135,29 @@ class Plan:
     def kernel(
         self, kind: str, wrt: tuple[str, ...] = (), along: tuple[str, ...] | None = None
     ) -> Callable[..., Any]:
-        """The function that computes one kind of thing; takes the inputs, `row_size`, and what the
-        kind adds.
-        """
+        """What computes one kind of thing from the inputs, `row_size`, and what the kind adds."""
         key = (kind, wrt, along)
         found = self.kernels.get(key)
         if found is None:
-            made = self.variant.kernel(
-                kind,
-                wrt,
-                self.backend,
-                self.dtype,
-                self.label_dtype,
-                self.question.device,
-                self.frame.kernel_axis,
-                along,
-            )
+            made = self.variant.kernel(self.setting, kind, wrt, along)
             found = self.kernels[key] = made.run
         return found
 
     def value_kernel(self) -> Callable[..., Any]:
-        """The kernel of the losses; a library that differentiates is told our derivatives with it."""
+        """The kernel of the losses; a library that differentiates is told our derivatives."""
         run = self.kernel("value")
         rows_alone = not self.formula.rowwise or self.variant.value.outputs[0].level <= Level.ROW
         if not (self.backend.differentiates and rows_alone):
             return run
+        derivatives = KernelDerivatives(
+            self.kernel,
+            self.variant.nodes,
+            self.not_real,
+            self.frame.kernel_axis if self.formula.rowwise else None,
+            (self.frame.classes, self.seed(1.0)),
+        )
         woven = self.backend.with_derivatives(
-            lambda *inputs: run(*inputs, self.frame.classes), PlanDerivatives(self)
+            lambda *inputs: run(*inputs, self.frame.classes), derivatives
         )
         return lambda *inputs_and_size: woven(*inputs_and_size[:-1])
 
@@ -217,7 +186,7 @@ class Plan:
             self.without_ignored = Plan(self.formula, question)
         return self.without_ignored
 
-    # ------------------------------------------------------------------------------------------------ running
+    # -------------------------------------------------------------------------------------- running
     def value(self, arrays: Sequence[Any]) -> Any:
         """The loss."""
         inputs = self.let_in(arrays)
@@ -240,12 +209,14 @@ class Plan:
         return inverse
 
     def reduce(self, losses: Any, divisor: Any) -> Any:
+        """The losses as the reduction wants them."""
         if self.question.reduction == "none":
             return self.unreduced(losses)
         total = self.backend.total(losses)
         return self.backend.quotient(total, divisor, self.dtype)
 
     def unreduced(self, losses: Any) -> Any:
+        """The losses in their own shape and dtype."""
         xp = self.backend.namespace()
         if self.formula.rowwise:
             axis = self.frame.kernel_axis
@@ -265,15 +236,13 @@ class Plan:
     def derivative(
         self, kind: str, wrt: tuple[str, ...], arrays: Sequence[Any], *more: Any
     ) -> list[Any]:
-        """The outputs of a derivative's kernel: the losses first where the kind says so, then one
-        for each of `wrt`.
-        """
+        """The outputs of a derivative's kernel, one for each of `wrt`."""
         inputs = self.let_in(arrays)
         run = self.kernel(kind, wrt)
         with self.backend.quiet():
             seed = self.seed(self.count(inputs))
             results = run(*inputs, self.frame.classes, seed, *more)
-        return list(results) if isinstance(results, tuple) else [results]
+        return list(as_tuple(results))
 
     def value_and_gradient(
         self, wrt: tuple[str, ...], arrays: Sequence[Any]
@@ -315,17 +284,8 @@ class Plan:
             results = run(*inputs, self.frame.classes, seed, -value * seed)
         return value, [self.leave(n, g) for n, g in zip(wrt, as_tuple(results), strict=True)]
 
-    def check_second(self, name: str) -> None:
-        """Second derivatives are those of a sum with a fixed divisor."""
-        if self.divisor_moves((name,)):
-            message = (
-                f"{self.formula.name}: the mean divides by something that depends on {name}; "
-                'for its second derivatives take reduction="sum"'
-            )
-            raise ArgumentError(message)
-
     def pullback(self, wrt: tuple[str, ...], arrays: Sequence[Any], cotangent: Any) -> list[Any]:
-        """The gradient for a cotangent of the result: a number, or an array for `reduction="none"`."""
+        """The gradient for a cotangent of the result, an array where that is not reduced."""
         if self.divisor_moves(wrt):
             return self.mean_and_gradient(wrt, arrays, cotangent)[1]
         inputs = self.let_in(arrays)
@@ -341,44 +301,7 @@ class Plan:
             kind = "gradient"
         with self.backend.quiet():
             results = self.kernel(kind, wrt)(*inputs, self.frame.classes, seed)
-        gradients = results if isinstance(results, tuple) else (results,)
-        return [self.leave(name, g) for name, g in zip(wrt, gradients, strict=True)]
-
-    def hessian_diagonal(self, name: str, arrays: Sequence[Any]) -> Any:
-        """The second derivative of the reduced loss by each element."""
-        self.check_second(name)
-        try:
-            (diagonal,) = self.derivative("hessian_diagonal", (name,), arrays)
-        except NoDiagonalError:
-            return self.diagonal_from_products(name, arrays)
-        return self.leave(name, diagonal)
-
-    def diagonal_from_products(self, name: str, arrays: Sequence[Any]) -> Any:
-        """One Hessian-vector product a class, where there is no closed form."""
-        xp = self.backend.namespace()
-        total: Any = 0.0
-        for k in range(self.frame.classes):
-            basis = self.basis(name, k)
-            total = total + xp.where(basis != 0, self.product(name, arrays, basis), basis)
-        return total
-
-    def basis(self, name: str, k: int) -> Any:
-        """One at class `k` of every row, zero elsewhere."""
-        xp = self.backend.namespace()
-        described = self.ports[name].described
-        device = {} if self.question.device is None else {"device": self.question.device}
-        index = xp.arange(self.frame.classes, **device)
-        shape = [1] * len(described.shape)
-        shape[self.frame.axis] = self.frame.classes
-        one_hot = self.backend.astype(xp.reshape(index, tuple(shape)) == k, described.dtype)
-        return xp.broadcast_to(one_hot, described.shape)
-
-    def product(self, name: str, arrays: Sequence[Any], vector: Any) -> Any:
-        """The Hessian of the reduced loss times `vector`."""
-        self.check_second(name)
-        entered = self.ports[name].enter(vector)
-        (product,) = self.derivative("hessian_product", (name,), arrays, entered)
-        return self.leave(name, product)
+        return [self.leave(name, g) for name, g in zip(wrt, as_tuple(results), strict=True)]
 
     def leave(self, name: str, gradient: Any) -> Any:
         """A gradient as its argument looks."""

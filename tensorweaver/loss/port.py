@@ -95,6 +95,7 @@ class Port:
         return (1,) * (len(frame.full) - len(shape)) + shape, frame.full
 
     def make_steps(self) -> list[Callable[[Any], Any]]:
+        """What has to be done on the way in; nothing for most arguments."""
         backend = self.frame.backend
         steps: list[Callable[[Any], Any]] = []
         if self.described.dtype != self.dtype:

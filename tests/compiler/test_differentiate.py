@@ -111,7 +111,7 @@ def test_what_does_not_depend_on_the_input_has_gradient_zero():
 
 def test_a_kernel_runs_in_the_dtype_it_was_woven_for(rng):
     graph = graph_of("huber", "gradient")
-    kernel = weaving.weave(graph, get_backend("numpy"), "float32")
+    kernel = weaving.weave(graph, weaving.Setting(get_backend("numpy"), "float32"))
     x = rng.normal(size=(4, 3)).astype(np.float32)
     for result in kernel(x, x[::-1].copy(), 3, 1.0):
         assert result.dtype == np.float32

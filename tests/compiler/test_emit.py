@@ -60,7 +60,7 @@ def test_a_deep_chain_compiles_and_runs():
     for _ in range(10_000):
         node = operation("sin", operation("add", node, constant(0.125)))
     graph = Graph((X,), (node,))
-    kernel = weaving.weave(graph, get_backend("numpy"), "float64")
+    kernel = weaving.weave(graph, weaving.Setting(get_backend("numpy"), "float64"))
     expected = x = np.asarray([0.5, -0.25])
     for _ in range(10_000):
         expected = np.sin(expected + 0.125)
@@ -81,7 +81,7 @@ def test_writing_in_place_never_touches_what_others_read(form):
         "read later": (operation("multiply", put(terms, 0.0), terms),),
     }[form]
     graph = Graph((X, LABELS, weaving.trace_formula(lambda x: x, [X]).inputs[-1]), outputs)
-    kernel = weaving.weave(graph, get_backend("numpy"), "float64", label_dtype="int64")
+    kernel = weaving.weave(graph, weaving.Setting(get_backend("numpy"), "float64", "int64"))
     x = np.asarray([[0.0, 1.0], [2.0, 3.0]])
     x.flags.writeable = False
     labels = np.asarray([[1], [0]])

@@ -44,7 +44,7 @@ def numbers():
 
 
 def run(graph, values):
-    kernel = weaving.weave(graph, get_backend("numpy"), "float64", label_dtype="int64")
+    kernel = weaving.weave(graph, weaving.Setting(get_backend("numpy"), "float64", "int64"))
     with np.errstate(all="ignore"):
         results = kernel(*(values[node] for node in graph.inputs))
     return results if isinstance(results, tuple) else (results,)

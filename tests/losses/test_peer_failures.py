@@ -41,53 +41,77 @@ BCE, LOGITS, KL = "binary_cross_entropy", "binary_cross_entropy_with_logits", "k
 TAIL = [2.061153618190e-9, 4.248354255292e-18]
 MASKED = {"log_target": True}
 
-# fmt: off
 ELEMENTS = {
     "T01 tiny probabilities": Element(
-        BCE, F32, [0, 1e-45, 1e-30, 1e-13], [1] * 4,
-        [INF, 103.278930, 69.0775528, 29.9336062], [-INF, -7.13624e44, -1e30, -1e13]),
+        BCE,
+        F32,
+        [0, 1e-45, 1e-30, 1e-13],
+        [1] * 4,
+        [INF, 103.278930, 69.0775528, 29.9336062],
+        [-INF, -7.13624e44, -1e30, -1e13],
+    ),
     "T02 a probability of 1e-300": Element(BCE, F64, [1e-300], [1], [690.7755279], [-1e300]),
     "T04 confident negatives": Element(
-        LOGITS, F32, [-5, -10, -15, -17, -20, -50], [0] * 6,
+        LOGITS,
+        F32,
+        [-5, -10, -15, -17, -20, -50],
+        [0] * 6,
         [6.7153485e-3, 4.5398899e-5, 3.0590223e-7, 4.1399377e-8, 2.0611536e-9, 1.9287498e-22],
-        [6.6928509e-3, 4.5397869e-5, 3.0590223e-7, 4.1399376e-8, 2.0611536e-9, 1.9287498e-22]),
+        [6.6928509e-3, 4.5397869e-5, 3.0590223e-7, 4.1399376e-8, 2.0611536e-9, 1.9287498e-22],
+    ),
     "T05 confident positives": Element(
-        LOGITS, F32, [10, 17, 20, 50], [1] * 4,
+        LOGITS,
+        F32,
+        [10, 17, 20, 50],
+        [1] * 4,
         [4.5398899e-5, 4.1399377e-8, 2.0611536e-9, 1.9287498e-22],
-        [-4.5397869e-5, -4.1399376e-8, -2.0611536e-9, -1.9287498e-22]),
+        [-4.5397869e-5, -4.1399376e-8, -2.0611536e-9, -1.9287498e-22],
+    ),
     "T06 right, wrong and infinite": Element(
-        LOGITS, F64, [40, -40, -INF, -INF], [1, 0, 1, 0],
-        [TAIL[1], TAIL[1], INF, 0], [-TAIL[1], TAIL[1], -1, 0]),
+        LOGITS,
+        F64,
+        [40, -40, -INF, -INF],
+        [1, 0, 1, 0],
+        [TAIL[1], TAIL[1], INF, 0],
+        [-TAIL[1], TAIL[1], -1, 0],
+    ),
     "T07 infinite and right": Element(LOGITS, F32, [INF, -INF], [1, 0], [0, 0], [0, 0]),
     "T29 probability 0 on both sides": Element(KL, F32, [-INF], [0], [0], [0]),
     "T29 probability 0 as a logarithm": Element(KL, F32, [-1], [-INF], [0], [0], MASKED),
     "T31 a tiny error within a tiny beta": Element(
-        "smooth_l1", F32, [1e-25], [0], [5.0e-27], [0.1], {"beta": 1e-24}),
+        "smooth_l1", F32, [1e-25], [0], [5.0e-27], [0.1], {"beta": 1e-24}
+    ),
     "T36 NaN has no slope": Element("l1", F32, [NAN], [0], [NAN], [NAN]),
     "O03 infinite and right": Element(LOGITS, F32, [INF, -INF], [1, 0], [0, 0], [0, 0]),
     "O08 a masked class": Element(KL, F32, [-INF, 0], [0, 1], [0, 0], [0, -1]),
     "O09 a masked class as a logarithm": Element(
-        KL, F32, [-1, 0], [-INF, 0], [0, 0], [0, -1], MASKED),
+        KL, F32, [-1, 0], [-INF, 0], [0, 0], [0, -1], MASKED
+    ),
     "K03 beyond Keras's clip": Element(
-        BCE, F32, [1e-12, 1], [1, 0], [27.6310211, INF], [-1e12, INF]),
+        BCE, F32, [1e-12, 1], [1, 0], [27.6310211, INF], [-1e12, INF]
+    ),
     "K05 logits of 1e4": Element(LOGITS, F32, [-1e4, 1e4], [1, 0], [10000, 10000], [-1, 1]),
     "K11 an infinite error": Element("huber", F32, [INF, -INF], [0, 0], [INF, INF], [1, -1]),
     "K12 float64 stays float64": Element(
-        "mse", F64, [1 + 1e-10], [0], [1.0000000002], [2.0000000002]),
+        "mse", F64, [1 + 1e-10], [0], [1.0000000002], [2.0000000002]
+    ),
     "K13 beyond float32": Element("l1", F64, [1e40], [0], [1e40], [1]),
     "K14 beyond Keras's clip": Element(
-        KL, F32, [float(np.log(np.float32(1e-10))), 0], [1, 0], [23.025851, 0], [-1, 0]),
+        KL, F32, [float(np.log(np.float32(1e-10))), 0], [1, 0], [23.025851, 0], [-1, 0]
+    ),
     "K14 impossible and asked for": Element(
-        KL, F32, [-INF, 0], [0.5, 0.5], [INF, -0.34657359], [-0.5, -0.5]),
+        KL, F32, [-INF, 0], [0.5, 0.5], [INF, -0.34657359], [-0.5, -0.5]
+    ),
     "K31 certain and right": Element(KL, F32, [0], [1], [0], [-1]),
     "S01 confident positives": Element(
-        LOGITS, F64, [20, 40], [1, 1], TAIL, [-2.061153614e-9, -TAIL[1]]),
+        LOGITS, F64, [20, 40], [1, 1], TAIL, [-2.061153614e-9, -TAIL[1]]
+    ),
     "S02 confident positives": Element(
-        LOGITS, F32, [8, 20], [1, 1], [3.3540637e-4, TAIL[0]], [-3.3535013e-4, -TAIL[0]]),
+        LOGITS, F32, [8, 20], [1, 1], [3.3540637e-4, TAIL[0]], [-3.3535013e-4, -TAIL[0]]
+    ),
     "S03 infinite and right": Element(LOGITS, F64, [INF, -INF], [1, 0], [0, 0], [0, 0]),
     "R01 a confident positive": Element(LOGITS, F32, [20], [1], [TAIL[0]], [-TAIL[0]]),
 }
-# fmt: on
 
 REFERENCES: dict[str, Any] = {
     "binary_cross_entropy": truth.binary_cross_entropy,
@@ -140,18 +164,20 @@ class Row(NamedTuple):
 
 HALF_TAIL = 2.061153613942e-9
 
-# fmt: off
 ROWS = {
     "T10 confident": Row(F32, [20, 0, 0], 0, 4.122307e-9, [-4.122307e-9, HALF_TAIL, HALF_TAIL]),
     "T11 confident": Row(F64, [40, 0], 0, TAIL[1], [-TAIL[1], TAIL[1]]),
     "T12 infinite and right": Row(F32, [INF, 0], 0, 0, [0, 0]),
     "T13 a masked class and probabilities": Row(
-        F32, [0, 1, -INF], [1, 0, 0], 1.313261688, [-0.731058579, 0.731058579, 0]),
+        F32, [0, 1, -INF], [1, 0, 0], 1.313261688, [-0.731058579, 0.731058579, 0]
+    ),
     "O04 a masked class and probabilities": Row(
-        F64, [0, 1, -INF], [1, 0, 0], 1.313261688, [-0.731058579, 0.731058579, 0]),
+        F64, [0, 1, -INF], [1, 0, 0], 1.313261688, [-0.731058579, 0.731058579, 0]
+    ),
     "O05 confident": Row(F32, [20, 0], 0, TAIL[0], [-HALF_TAIL, HALF_TAIL]),
     "O06 confident far out": Row(
-        F32, [1e4, 1e4 - 9], 0, 1.234021897e-4, [-1.23394576e-4, 1.23394576e-4]),
+        F32, [1e4, 1e4 - 9], 0, 1.234021897e-4, [-1.23394576e-4, 1.23394576e-4]
+    ),
     "K26 a masked class": Row(F32, [0, -INF], 0, 0, [0, 0]),
     "S11 confident": Row(F64, [40, 0], 0, TAIL[1], [-TAIL[1], TAIL[1]]),
     "S11 infinite and right": Row(F64, [INF, 0, 0], 0, 0, [0, 0, 0]),
@@ -159,7 +185,6 @@ ROWS = {
     "I02 I03 wrong by 200": Row(F32, [0, 200], 0, 200, [-1, 1]),
     "I04 confident": Row(F32, [30, 0], 0, 9.3576229688e-14, [-9.3576229688e-14, 9.3576229688e-14]),
 }
-# fmt: on
 
 
 @pytest.mark.parametrize("form", ["as given", "one-hot"])

@@ -5,6 +5,7 @@ a loss of its own, and `check_gradient` compares its derivatives with its values
 """
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,6 @@ from tensorweaver.backends import array_namespace
 from tensorweaver.check import GradientMismatchError, check_gradient
 from tensorweaver.compiler.trace import APPLY
 from tensorweaver.loss import pointwise, rowwise
-from tensorweaver.loss.formula import Role
 from tensorweaver.primitives import VOCABULARY
 
 #: No graph keeps these: `mean` is inlined while tracing, `+x` simplified away. The Tensor's tests
@@ -185,7 +185,7 @@ def test_the_diagonal_as_it_stands_is_right(name):
 def check_squared(name, arrays):
     """A loss whose gradient contains the operation, so that its Hessian needs the diagonal."""
     labelled = len(arrays) == 3
-    roles: dict[str, Role] = {"labels": "label"} if labelled else {}
+    roles: dict[str, Any] = {"labels": "label"} if labelled else {}
 
     def potential(x, y, *labels):
         xp = array_namespace(x)

@@ -1,0 +1,80 @@
+"""Second derivatives of a planned call: Hessian-vector products, and what is built of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tensorweaver.compiler.differentiate import NoDiagonalError
+from tensorweaver.errors import ArgumentError, ShapeError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tensorweaver.loss.plan import Plan
+
+__all__ = ["hessian", "hessian_diagonal", "hessian_product"]
+
+
+def hessian_product(plan: Plan, name: str, arrays: Sequence[Any], vector: Any) -> Any:
+    """The Hessian of the reduced loss by the argument `name`, times `vector`."""
+    check_divisor(plan, name)
+    entered = plan.ports[name].enter(vector)
+    (product,) = plan.derivative("hessian_product", (name,), arrays, entered)
+    return plan.leave(name, product)
+
+
+def hessian_diagonal(plan: Plan, name: str, arrays: Sequence[Any]) -> Any:
+    """The second derivative of the reduced loss by each element."""
+    check_divisor(plan, name)
+    try:
+        (diagonal,) = plan.derivative("hessian_diagonal", (name,), arrays)
+    except NoDiagonalError:
+        return diagonal_from_products(plan, name, arrays)
+    return plan.leave(name, diagonal)
+
+
+def hessian(plan: Plan, name: str, arrays: Sequence[Any]) -> Any:
+    """The Hessian of each row, classes by classes, from one product a class."""
+    xp = plan.backend.namespace()
+    columns = [
+        xp.moveaxis(hessian_product(plan, name, arrays, basis(plan, name, k)), plan.frame.axis, -1)
+        for k in range(plan.frame.classes)
+    ]
+    return xp.stack(columns, axis=-1)
+
+
+def diagonal_from_products(plan: Plan, name: str, arrays: Sequence[Any]) -> Any:
+    """One product a class, for a formula whose diagonal has no closed form."""
+    xp = plan.backend.namespace()
+    total: Any = 0.0
+    for k in range(plan.frame.classes):
+        unit = basis(plan, name, k)
+        total = total + xp.where(unit != 0, hessian_product(plan, name, arrays, unit), unit)
+    return total
+
+
+def basis(plan: Plan, name: str, k: int) -> Any:
+    """One at class `k` of every row, zero elsewhere."""
+    described, frame, backend = plan.ports[name].described, plan.frame, plan.backend
+    if described.shape != frame.full:
+        message = (
+            f"{plan.formula.name}: the Hessian by {name} needs {name} in the shape {frame.full} "
+            f"of {plan.formula.arguments[0]}, got {described.shape}"
+        )
+        raise ShapeError(message)
+    xp = backend.namespace()
+    device = {} if plan.question.device is None else {"device": plan.question.device}
+    shape = [1] * len(frame.full)
+    shape[frame.axis] = frame.classes
+    places = xp.reshape(xp.arange(frame.classes, **device), tuple(shape))
+    return xp.broadcast_to(backend.astype(places == k, described.dtype), described.shape)
+
+
+def check_divisor(plan: Plan, name: str) -> None:
+    """Second derivatives are those of a sum with a fixed divisor."""
+    if plan.divisor_moves((name,)):
+        message = (
+            f"{plan.formula.name}: the mean divides by something that depends on {name}; "
+            'for its second derivatives take reduction="sum"'
+        )
+        raise ArgumentError(message)

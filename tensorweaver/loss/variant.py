@@ -1,0 +1,161 @@
+"""The graphs of a formula, for one way of calling it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tensorweaver.compiler.compile import (
+    gradient_graph,
+    hessian_diagonal_graph,
+    hessian_product_graph,
+    mean_gradient_graph,
+    trace_formula,
+    weave,
+)
+from tensorweaver.compiler.graph import Graph, Level, Node, constant, input_node, operation
+from tensorweaver.compiler.trace import ROW_SIZE
+from tensorweaver.errors import TraceError
+
+if TYPE_CHECKING:
+    from tensorweaver.compiler.kernel import Kernel, Setting
+    from tensorweaver.loss.formula import Formula, Role
+
+__all__ = ["Variant", "VariantKey", "variant_of"]
+
+ONE = constant(1.0)
+VARIANTS_KEPT = 256
+
+
+class VariantKey(NamedTuple):
+    """What a formula's graph depends on: never a shape, a dtype or a backend."""
+
+    roles: tuple[Role | None, ...]  # one for each array argument; None where it was not given
+    weighted: bool
+    masked: bool
+    poisoned: bool
+    options: tuple[tuple[str, Any], ...]
+
+
+class Variant:
+    """The graphs of a formula for one way of calling it, each made on first use.
+
+    `value` has two outputs: the loss of each element or row, and how much of it a mean counts.
+    """
+
+    def __init__(self, formula: Formula, key: VariantKey) -> None:
+        self.formula = formula
+        self.graphs: dict[Any, Graph] = {}
+        self.kernels: dict[Any, Kernel] = {}
+        self.nodes: dict[str, Node] = {}
+        self.value = self.trace(key)
+        self.level = max(
+            self.value.outputs[0].level, Level.ELEMENT if not formula.rowwise else Level.ROW
+        )
+
+    def trace(self, key: VariantKey) -> Graph:
+        """Call the formula, and put poison, weights and mask round what it gives."""
+        formula = self.formula
+        seen: dict[str, Node | None] = {}
+        poison = ONE
+        for name, role in zip(formula.array_names, key.roles, strict=True):
+            if role is None:
+                seen[name] = None
+                continue
+            seen[name] = node = self.nodes[name] = input_for(name, role)
+            if role == "label" and key.poisoned:
+                valid = valid_labels(node, dict(key.options).get("ignore_index"))
+                seen[name] = operation("where", valid, node, constant(0))
+                poison = operation("where", valid, constant(1.0), constant(float("nan")))
+        positional = [seen[name] for name in formula.arguments]
+        options = {name: seen[name] for name in formula.array_options} | dict(key.options)
+        traced = trace_formula(formula.function, positional, **options)
+        value = traced.outputs[0]
+        if value.level is Level.SCALAR:
+            message = f"{formula.name}: the formula does not depend on its arguments"
+            raise TraceError(message)
+        count = traced.outputs[1] if len(traced.outputs) > 1 else ONE
+        if poison is not ONE:
+            value = operation("multiply", poison, value)
+        level = max(value.level, Level.ROW if formula.rowwise else Level.ELEMENT)
+        if key.weighted:
+            weight = self.nodes["sample_weight"] = input_node("sample_weight", level)
+            value = operation("multiply_no_nan", value, weight)
+            count = operation("multiply", count, weight)
+        if key.masked:
+            mask = self.nodes["where"] = input_node("where", level, "boolean")
+            value = operation("where", mask, value, constant(0.0))
+            count = operation("where", mask, count, constant(0.0))
+        return Graph((*self.nodes.values(), ROW_SIZE), (value, count), traced.names)
+
+    def counts(self, name: str) -> bool:
+        """Whether what a mean divides by depends on the argument."""
+        return self.value.with_outputs(self.value.outputs[1]).uses(self.nodes[name])
+
+    def graph(
+        self, kind: str, wrt: tuple[str, ...] = (), along: tuple[str, ...] | None = None
+    ) -> Graph:
+        """One of the derivative graphs: see `make_graph`."""
+        key = (kind, wrt, along)
+        if key not in self.graphs:
+            directions = [self.nodes[name] for name in (wrt if along is None else along)]
+            self.graphs[key] = self.make_graph(kind, [self.nodes[name] for name in wrt], directions)
+        return self.graphs[key]
+
+    def make_graph(self, kind: str, wrt: list[Node], along: list[Node]) -> Graph:  # noqa: PLR0911
+        """The graph of one kind of thing; its inputs are the variant's, then what the kind adds."""
+        loss, count = self.value.outputs
+        if kind == "value":
+            return self.value.with_outputs(loss)
+        if kind == "count":
+            return self.value.with_outputs(count)
+        if kind == "gradient":
+            return gradient_graph(self.value, wrt, value=False)
+        if kind == "value_and_gradient":
+            return gradient_graph(self.value, wrt)
+        if kind == "pullback":  # the cotangent is an array: one number for each loss
+            seed = input_node("seed", self.level)
+            return gradient_graph(self.value, wrt, seed, value=False)
+        if kind == "mean_gradient":
+            return mean_gradient_graph(self.value, wrt)
+        if kind == "hessian_diagonal":
+            return hessian_diagonal_graph(self.value, wrt[0])
+        return hessian_product_graph(self.value, along, wrt)
+
+    def kernel(
+        self,
+        setting: Setting,
+        kind: str,
+        wrt: tuple[str, ...] = (),
+        along: tuple[str, ...] | None = None,
+    ) -> Kernel:
+        """A woven graph, which takes this variant's inputs, `row_size`, and what the kind adds."""
+        key = (setting, kind, wrt, along)
+        found = self.kernels.get(key)
+        if found is None:
+            found = self.kernels[key] = weave(self.graph(kind, wrt, along), setting)
+        return found
+
+
+def variant_of(formula: Formula, key: VariantKey) -> Variant:
+    """The graphs for one way of calling the formula, traced once."""
+    found: Variant | None = formula.variants.get(key)
+    if found is None:
+        if len(formula.variants) >= VARIANTS_KEPT:
+            formula.variants.clear()
+        found = formula.variants[key] = Variant(formula, key)
+    return found
+
+
+def input_for(name: str, role: Role) -> Node:
+    if role == "label":
+        return input_node(name, Level.ROW, "integral")
+    return input_node(name, Level.ROW if role == "row" else Level.ELEMENT)
+
+
+def valid_labels(labels: Node, ignore_index: int | None) -> Node:
+    """Where a label is one of the classes, or the one to ignore."""
+    not_negative = operation("greater_equal", labels, constant(0))
+    inside = operation("logical_and", not_negative, operation("less", labels, ROW_SIZE))
+    if ignore_index is None:
+        return inside
+    return operation("logical_or", inside, operation("equal", labels, constant(ignore_index)))
