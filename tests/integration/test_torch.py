@@ -364,3 +364,15 @@ def test_weight_may_be_a_leaf_beside_constant_logits():
     value.backward()
     losses = tw.binary_cross_entropy_loss(torch.sigmoid(on_torch(logits)), 1.0, reduction="none")
     assert_close(weight.grad, losses / losses.numel(), of="gradient")
+
+
+def test_a_first_call_under_fake_tensors_leaves_later_calls_whole():
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    loss = tw.pointwise(lambda x, y: tw.array_namespace(x).maximum(x * y, 0.25))
+    with FakeTensorMode():
+        fake = torch.ones(3, dtype=torch.float64)
+        assert loss.grad(fake, fake, where=fake > 0).shape == (3,)
+    real = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
+    gradient = loss.grad(real, real, where=real > 0, reduction="sum")
+    assert gradient.tolist() == [1.0, 0.0, 0.0]
