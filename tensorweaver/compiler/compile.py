@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from tensorweaver.compiler import differentiate
 from tensorweaver.compiler.emit_python import emit_python
-from tensorweaver.compiler.graph import Graph, Level, Node, constant, input_node
+from tensorweaver.compiler.graph import (
+    Graph,
+    Level,
+    Node,
+    as_real,
+    category_of,
+    constant,
+    input_node,
+    topological,
+)
 from tensorweaver.compiler.interpret import bind
 from tensorweaver.compiler.kernel import Kernel, Setting
 from tensorweaver.compiler.simplify import lower, recognise, simplify
@@ -30,6 +39,7 @@ __all__ = [
     "hessian_product_graph",
     "mean_gradient_graph",
     "prepare",
+    "reduces_rows",
     "trace_formula",
     "weave",
 ]
@@ -45,8 +55,16 @@ COUNT_SEED = input_node("count_seed", Level.SCALAR)
 def trace_formula(
     formula: Callable[..., Any], inputs: Sequence[Node | None], **options: Any
 ) -> Graph:
-    """The graph of a formula's value."""
-    return recognise(trace(formula, inputs, **options))
+    """The graph of a formula's results, as real numbers."""
+    graph = trace(formula, inputs, **options)
+    return recognise(graph.with_outputs(*map(as_real, graph.outputs)))
+
+
+def reduces_rows(graph: Graph) -> bool:
+    """Whether any result depends on how elements stand in rows."""
+    elementwise = {"elementwise", "predicate"}
+    inner = (node for node in topological(graph.outputs) if node.arguments)
+    return any(category_of(node.name) not in elementwise for node in inner if node.name != "spread")
 
 
 def gradient_graph(

@@ -14,6 +14,7 @@ read; one used more often gets a name and is deleted after its last use.
 
 from __future__ import annotations
 
+import itertools
 import keyword
 import math
 from typing import TYPE_CHECKING, NamedTuple
@@ -33,6 +34,9 @@ INFIX = {
     "logical_and": "&", "logical_or": "|", "logical_xor": "^",
 }  # fmt: skip
 PREFIX = {"negative": "-", "logical_not": "~"}
+RESERVED = ("c_", "places_")
+"""How the names of constants and of looked-up places begin."""
+
 AT_LABEL = {"take_along_axis": 1, "put_along_axis": 1}
 LONGEST_EXPRESSION = 72
 #: What a text calls, which none of its variables may be called.
@@ -82,8 +86,8 @@ class Writer:
         names = {}
         for node in sorted(self.graph.inputs, key=lambda node: node.level is not Level.SCALAR):
             name = str(node.value)
-            while name in self.taken:
-                name += "_"
+            while name in self.taken or name.startswith(RESERVED):
+                name = f"input_{name}"
             names[node] = name
             self.taken.add(name)
         return names
@@ -141,8 +145,10 @@ class Writer:
 
     def fresh_name(self, node: Node) -> str:
         wanted = self.graph.names.get(node, "")
-        if not wanted.isidentifier() or keyword.iskeyword(wanted) or wanted in self.taken:
-            wanted = f"v{len(self.taken)}"
+        usable = wanted.isidentifier() and not keyword.iskeyword(wanted)
+        if not usable or wanted in self.taken or wanted.startswith(RESERVED):
+            numbers = itertools.count(len(self.taken))
+            wanted = next(f"v{n}" for n in numbers if f"v{n}" not in self.taken)
         self.taken.add(wanted)
         return wanted
 

@@ -73,6 +73,10 @@ class Node:
 GRAPH_OPERATIONS = {"as_real": "elementwise", "spread": "rowwise"}
 """What only graphs need: a boolean or label as a number; a row value laid out over its elements."""
 
+INTEGRAL = {"add", "subtract", "multiply", "negative", "positive", "abs", "square", "sign"}
+INTEGRAL |= {"where", "maximum", "minimum", "remainder", "floor_divide"}
+"""What makes integers of integers."""
+
 interned: WeakValueDictionary[tuple[Any, ...], Node] = WeakValueDictionary()
 interning = threading.Lock()
 
@@ -105,20 +109,37 @@ def constant(value: float) -> Node:
 
 
 def operation(name: str, *arguments: Node) -> Node:
-    """One operation of the vocabulary (or `as_real`) on nodes; numbers beside real values become
-    real.
-    """
-    kinds = {argument.kind for argument in arguments if not argument.is_constant}
-    if "real" in kinds:
-        arguments = tuple(
-            constant(float(argument.value))
-            if argument.is_constant and argument.kind == "integral"
-            else argument
-            for argument in arguments
+    """One operation of the vocabulary, or of the two that only graphs have, on nodes."""
+    arguments = promoted(name, arguments)
+    level, kind = result_level(name, arguments), result_kind(name, arguments)
+    return intern_node(name, arguments, None, level, kind)
+
+
+def promoted(name: str, arguments: tuple[Node, ...]) -> tuple[Node, ...]:
+    """The arguments as numbers of one kind: labels stay integers as long as only integers meet."""
+    category = category_of(name)
+    if name in GRAPH_OPERATIONS or name.startswith("logical_"):
+        return arguments
+    fixed = 1 if name == "where" else 0
+    numbers = arguments[fixed:]
+    if category in {"label", "rowwise", "reduction"}:
+        return tuple(
+            argument if place == 1 and category != "reduction" else as_real(argument)
+            for place, argument in enumerate(arguments)
         )
-    return intern_node(
-        name, arguments, None, result_level(name, arguments), result_kind(name, arguments)
-    )
+    labels = any(node.kind == "integral" and not node.is_constant for node in numbers)
+    real = any(node.kind == "real" for node in numbers)
+    stays = labels and not real and (name in INTEGRAL or category == "predicate")
+    if stays or all(node.kind == "boolean" for node in numbers):
+        return arguments
+    return (*arguments[:fixed], *map(as_real, numbers))
+
+
+def as_real(node: Node) -> Node:
+    """The node as real numbers."""
+    if node.kind == "real":
+        return node
+    return constant(float(node.value)) if node.is_constant else operation("as_real", node)
 
 
 def category_of(name: str) -> str:
@@ -152,8 +173,7 @@ def result_kind(name: str, arguments: tuple[Node, ...]) -> NumberKind:
         return "real"
     if category_of(name) == "predicate":
         return "boolean"
-    numbers = arguments[1:] if name == "where" else arguments[:1]
-    kinds = {argument.kind for argument in numbers}
+    kinds = {argument.kind for argument in (arguments[1:] if name == "where" else arguments[:1])}
     return "real" if "real" in kinds else kinds.pop() if len(kinds) == 1 else "integral"
 
 

@@ -59,7 +59,7 @@ def lower_node(node: Node, arguments: Arguments) -> Node:
 
 
 def rebuilt(node: Node, arguments: Arguments) -> Node:
-    return operation(node.name, *arguments) if arguments else node
+    return node if arguments == node.arguments else operation(node.name, *arguments)
 
 
 # ------------------------------------------------------------------------------------------ always
@@ -83,7 +83,11 @@ def simplify_node(node: Node, arguments: Arguments) -> Node:
         return constant(FOLD[node.name](*(argument.value for argument in arguments)))
     rule = RULES.get(node.name)
     new = None if rule is None else rule(*arguments)
-    return rebuilt(node, arguments) if new is None else new
+    if new is None:
+        return rebuilt(node, arguments)
+    # What was one number an element stays so: a row of equal numbers still has its sum.
+    lowered = node.level is Level.ELEMENT and new.level is not Level.ELEMENT
+    return operation("spread", new) if lowered and node.name != "spread" else new
 
 
 def without_spread(node: Node, arguments: Arguments) -> Node:
@@ -192,6 +196,20 @@ def extreme(x: Node) -> Node | None:
     return x if x.level is not Level.ELEMENT else None
 
 
+def product(x: Node) -> Node | None:
+    if x.name == "spread":
+        return operation("pow", x.arguments[0], ROW_SIZE)
+    return x if x.level is not Level.ELEMENT else None
+
+
+def larger(x: float, y: float) -> float:
+    return math.nan if math.isnan(x) or math.isnan(y) else max(x, y)
+
+
+def smaller(x: float, y: float) -> float:
+    return math.nan if math.isnan(x) or math.isnan(y) else min(x, y)
+
+
 def take(x: Node, labels: Node) -> Node | None:
     if x.name == "put_along_axis" and x.arguments[1] is labels:
         return x.arguments[2]
@@ -213,6 +231,7 @@ RULES: dict[str, Callable[..., Node | None]] = {
     "add":      add,       "subtract": subtract,  "multiply": multiply,
     "divide":   divide,    "negative": negative,  "pow":      power,
     "where":    where,     "sum":      total,     "max":      extreme,
+    "prod":     product,
     "min":      extreme,   "spread":   spread,    "positive": lambda x: x,
     "take_along_axis": take,                      "put_along_axis": put,
     "as_real":  lambda x: x if x.kind == "real" else None,
@@ -225,6 +244,6 @@ FOLD: dict[str, Callable[..., Any]] = {
     "negative": operator.neg,        "equal":    operator.eq,      "not_equal": operator.ne,
     "less":     operator.lt,         "less_equal": operator.le,    "greater":  operator.gt,
     "greater_equal": operator.ge,    "as_real":  float,            "square":   lambda x: x * x,
-    "maximum":  max,                 "minimum":  min,              "logical_not": operator.not_,
+    "maximum":  larger,              "minimum":  smaller,              "logical_not": operator.not_,
 }
 # fmt: on

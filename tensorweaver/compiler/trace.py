@@ -15,6 +15,7 @@ from tensorweaver.compiler.graph import (
     Graph,
     Level,
     Node,
+    as_real,
     constant,
     input_node,
     operation,
@@ -107,7 +108,7 @@ def apply_elementwise(primitive: Primitive, *values: Any) -> Any:
         raise TraceError(message)
     nodes = [unwrap(value) for value in values]
     if primitive.kind == "elementwise" and primitive.name != "where":
-        nodes = [operation("as_real", node) if node.kind == "boolean" else node for node in nodes]
+        nodes = [as_real(node) if node.kind == "boolean" else node for node in nodes]
     kept = all(value.row_axis_kept for value in values if isinstance(value, Tracer))
     if not kept and any(node.level is Level.ELEMENT for node in nodes):
         message = (
@@ -132,8 +133,6 @@ def apply_reduction(
         reduced = primitive.formula(namespace, value, axis=axis, keepdims=True)
         return Tracer(reduced.node, row_axis_kept=keepdims)
     node = unwrap(value)
-    if node.kind == "boolean":
-        node = operation("as_real", node)
     # A row value is an axis of length one, of which the sum is itself.
     reduced = operation(primitive.name, node) if node.level is Level.ELEMENT else node
     return Tracer(reduced, row_axis_kept=keepdims)
@@ -206,8 +205,10 @@ class TracerNamespace:
     def std(
         self, x: Any, *, axis: Any = None, correction: float = 0.0, keepdims: bool = False
     ) -> Any:
-        """The standard deviation of a row."""
-        return self.sqrt(self.var(x, axis=axis, correction=correction, keepdims=keepdims))
+        """The standard deviation of a row; that of equal numbers has slope 0, of smallest norm."""
+        variance = self.var(x, axis=axis, correction=correction, keepdims=keepdims)
+        root = self.sqrt(self.where(variance == 0, 1.0, variance))
+        return self.where(variance == 0, 0.0, root)
 
     def squeeze(self, x: Any, axis: int) -> Any:
         """Drop the class axis of a row value."""
@@ -219,21 +220,28 @@ class TracerNamespace:
         check_row_axis("expand_dims", axis)
         return Tracer(x.node)
 
-    def zeros_like(self, x: Any) -> float:
-        """The number 0: it broadcasts."""
-        return 0.0
+    def zeros_like(self, x: Any) -> Any:
+        """As many zeros as `x` has numbers."""
+        return self.full_like(x, 0.0)
 
-    def ones_like(self, x: Any) -> float:
-        """The number 1: it broadcasts."""
-        return 1.0
+    def ones_like(self, x: Any) -> Any:
+        """As many ones as `x` has numbers."""
+        return self.full_like(x, 1.0)
+
+    def full_like(self, x: Any, fill_value: Any) -> Any:
+        """The same number as often as `x` has numbers."""
+        node = as_real(unwrap(fill_value))
+        several = isinstance(x, Tracer) and x.node.level is Level.ELEMENT
+        return Tracer(operation("spread", node)) if several else wrap(node)
 
     def spread(self, g: Any, x: Any, axis: Any, keepdims: Any) -> Any:
         """A row value already stands beside its elements."""
         return g
 
     def count(self, x: Any, axis: Any) -> Any:
-        """How many classes a row has."""
-        return Tracer(ROW_SIZE)
+        """How many numbers a reduction makes one of: a row value is an axis of length one."""
+        several = isinstance(x, Tracer) and x.node.level is Level.ELEMENT
+        return Tracer(ROW_SIZE) if several else 1.0
 
 
 # Inside the class the name would hide the type from annotations.

@@ -20,12 +20,15 @@ ABOVE_MINUS_ONE = (-0.95, 3.0)
 ABOVE_ONE = (1.05, 4.0)
 
 
-def wins(xp: Any, g: Any, mine: Any, other: Any, mine_is_chosen: Any) -> Any:
-    """The share of `g` that goes to `mine` where `mine_is_chosen`; a tie is shared unless the other
-    is a number.
+def wins(xp: Any, g: Any, out: Any, mine: Any, other: Any, loses: Any) -> Any:
+    """The share of `g` that goes to `mine`: none where it `loses`, half of it where two variables
+    tie, none where it ties with a number. NaN loses nowhere and stays NaN.
     """
-    tie = 0.0 if isinstance(other, int | float) else xp.where(mine == other, 0.5 * g, 0.0)
-    return xp.where(mine_is_chosen, g, tie)
+    passed = xp.where(xp.isnan(out), g * out, g)
+    ties = mine == other
+    if isinstance(other, int | float):
+        return xp.where(xp.logical_or(loses, ties), 0.0, passed)
+    return xp.where(loses, 0.0, xp.where(ties, 0.5 * g, passed))
 
 
 def power_by_base(xp: Any, g: Any, out: Any, x: Any, y: Any) -> Any:
@@ -103,10 +106,10 @@ ELEMENTWISE = (
                       lambda xp, g, out, x, y: -g * (out / y),           domain=(REAL, POSITIVE)),
     row("pow",        power_by_base,
                       power_by_exponent,                                 domain=(POSITIVE, REAL)),
-    row("maximum",    lambda xp, g, out, x, y: wins(xp, g, x, y, x > y),
-                      lambda xp, g, out, x, y: wins(xp, g, y, x, y > x)),
-    row("minimum",    lambda xp, g, out, x, y: wins(xp, g, x, y, x < y),
-                      lambda xp, g, out, x, y: wins(xp, g, y, x, y < x)),
+    row("maximum",    lambda xp, g, out, x, y: wins(xp, g, out, x, y, x < y),
+                      lambda xp, g, out, x, y: wins(xp, g, out, y, x, y < x)),
+    row("minimum",    lambda xp, g, out, x, y: wins(xp, g, out, x, y, x > y),
+                      lambda xp, g, out, x, y: wins(xp, g, out, y, x, y > x)),
     row("logaddexp",  lambda xp, g, out, x, y: g * xp.sigmoid(x - y),
                       lambda xp, g, out, x, y: g * xp.sigmoid(y - x)),
     row("hypot",      lambda xp, g, out, x, y: hypotenuse_slope(xp, g, out, x),

@@ -22,9 +22,13 @@ def share_of_extreme(
     """The slope of a maximum or minimum: shared evenly by those that tie, the subgradient of
     smallest norm.
     """
-    chosen = x == xp.spread(out, x, axis, keepdims)
+    extreme = xp.spread(out, x, axis, keepdims)
+    chosen = x == extreme
     ties = xp.sum(xp.where(chosen, xp.ones_like(x), 0.0), axis=axis, keepdims=True)
-    return xp.where(chosen, xp.spread(g, x, axis, keepdims) / ties, 0.0)
+    share = xp.spread(g, x, axis, keepdims)
+    unknown = xp.isnan(extreme)
+    known_share = xp.where(unknown, share * extreme, share / ties)
+    return xp.where(xp.logical_or(chosen, unknown), known_share, 0.0)
 
 
 def product_of_others(
