@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tensorweaver.backends import arrange, get_backend
+from tensorweaver.backends import arrange
 from tensorweaver.errors import TensorWeaverError
+from tensorweaver.tensor import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,8 +41,9 @@ def check_gradient(
     """Compare gradient, Hessian diagonal and Hessian-vector product with central differences
     of fourth order.
 
-    All computation is in float64 on NumPy, whatever the arrays are. At a kink a difference quotient
-    means nothing: keep the inputs away from kinks by more than `step`.
+    All computation is in float64 on NumPy, whatever the arrays and `backend` are. At a kink a
+    difference quotient means nothing: keep the inputs away from kinks by more than `step`. By
+    weights that a mean divides by, the second derivatives are compared for `reduction="sum"`.
 
     Parameters
     ----------
@@ -50,7 +52,8 @@ def check_gradient(
     *arrays, **options
         As for calling it.
     wrt
-        The argument to differentiate by; the loss's first differentiable input by default.
+        The argument to differentiate by, which may be an option that is an array, such as
+        `sample_weight`; the loss's first differentiable input by default.
     step
         The distance between the points of a difference quotient.
     tolerance
@@ -73,33 +76,28 @@ def check_gradient(
     True
     """
     name = loss.one(wrt)
-    host = [to_float64(array) for array in arrays]
-    options = {
-        key: to_float64(value) if hasattr(value, "shape") else value
-        for key, value in options.items()
-    }
-    place = loss.formula.arguments.index(name)
-    vector = np.cos(np.arange(host[place].size, dtype=np.float64)).reshape(host[place].shape)
-
-    def at(x: Any) -> list[Any]:
-        return [*host[:place], x, *host[place + 1 :]]
+    given, options = on_host(loss, arrays, options)
+    loss.grad(**given, wrt=name, **options)  # refuses what cannot be differentiated
+    x = given.pop(name)
+    vector = np.cos(np.arange(x.size, dtype=np.float64)).reshape(x.shape)
 
     def value(x: Any) -> Any:
-        return np.sum(loss(*at(x), **options))
+        return np.sum(loss(**given, **{name: x}, **options))
 
-    def gradient(x: Any) -> Any:
-        return loss.grad(*at(x), wrt=name, **options)
+    def gradient(x: Any, options: Any = options) -> Any:
+        return loss.grad(**given, **{name: x}, wrt=name, **options)
 
-    x = host[place]
-    along_vector = quotient(lambda t: gradient(x + t * vector), step)
+    twice = for_second_derivatives(loss, name, {**given, name: x}, options)
+
+    def slope(x: Any) -> Any:
+        return gradient(x, twice)
+
+    at_x = {**given, name: x, **twice}
+    along_vector = quotient(lambda t: slope(x + t * vector), step)
     compared = (
         ("gradient", gradient(x), by_elements(value, x, step, whole=True)),
-        (
-            "hessian_diag",
-            loss.hessian_diag(*at(x), wrt=name, **options),
-            by_elements(gradient, x, step),
-        ),
-        ("hvp", loss.hvp(*at(x), vector, wrt=name, **options), along_vector),
+        ("hessian_diag", loss.hessian_diag(**at_x, wrt=name), by_elements(slope, x, step)),
+        ("hvp", loss.hvp(vector, **at_x, wrt=name), along_vector),
     )
     largest = [
         compare(loss, what, actual, expected, tolerance) for what, actual, expected in compared
@@ -107,11 +105,32 @@ def check_gradient(
     return GradientCheck(*largest)
 
 
-def to_float64(array: Any) -> Any:
-    """The numbers on the host; labels stay integers."""
-    backend, (arranged,) = arrange([array], ["array"])
-    host = backend.to_numpy(arranged)
-    return get_backend("numpy").astype(host, "float64") if host.dtype.kind not in "biu" else host
+def to_float64(name: str, value: Any) -> Any:
+    """The numbers on the host; labels stay integers, masks booleans."""
+    raw = value.data if isinstance(value, Tensor) else value
+    numpy, (host,) = arrange([raw], [name], "numpy")
+    return host if host.dtype.kind in "biu" else numpy.astype(host, "float64")
+
+
+def on_host(
+    loss: Loss, arrays: tuple[Any, ...], options: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The arrays by name, and the other options, all as NumPy has them."""
+    names = (*loss.formula.array_options, "sample_weight", "where")
+    given = dict(zip(loss.formula.arguments, loss.bind(arrays, options), strict=True))
+    given |= {key: options[key] for key in names if options.get(key) is not None}
+    rest = {key: options[key] for key in options if key not in {*names, "backend"}}
+    numbers = {key: value for key, value in rest.items() if hasattr(value, "shape")}
+    on_numpy = {key: to_float64(key, value) for key, value in {**given, **numbers}.items()}
+    return {key: on_numpy.pop(key) for key in given}, {**rest, **on_numpy}
+
+
+def for_second_derivatives(
+    loss: Loss, name: str, arrays: dict[str, Any], options: dict[str, Any]
+) -> dict[str, Any]:
+    """The options; a sum instead of a mean whose divisor moves with the argument `name`."""
+    plan, _, _ = loss.open((), {**arrays, **options})
+    return {**options, "reduction": "sum"} if plan.divisor_moves((name,)) else options
 
 
 def quotient(function: Callable[[float], Any], step: float) -> Any:
@@ -139,16 +158,20 @@ def by_elements(function: Callable[[Any], Any], x: Any, step: float, *, whole: b
 
 
 def compare(loss: Loss, what: str, actual: Any, expected: Any, tolerance: float) -> float:
-    off = np.abs(actual - expected) / (1 + np.abs(expected))
+    with np.errstate(invalid="ignore"):  # infinities that agree or not: NaN, which is reported
+        off = np.abs(actual - expected) / (1 + np.abs(expected))
     if off.size == 0:
         return 0.0
     worst = np.unravel_index(int(np.argmax(np.where(np.isnan(off), np.inf, off))), off.shape)
     if not off[worst] <= tolerance:
-        where = ", ".join(str(int(i)) for i in worst)
+        place = f"[{', '.join(str(int(i)) for i in worst)}]" if worst else ""
+        found, wanted = float(actual[worst]), float(expected[worst])
         message = (
-            f"{loss.formula.name}.{what}[{where}] is {float(actual[worst])!r}, "
-            f"but finite differences give {float(expected[worst])!r} "
+            f"{loss.formula.name}.{what}{place} is {found!r}, "
+            f"but finite differences give {wanted!r} "
             f"(off by {float(off[worst]):.1e}, allowed {tolerance:.1e})"
         )
+        if np.isnan(found) and np.isnan(wanted):
+            message = f"{loss.formula.name}.{what}{place} is nan, and so are finite differences"
         raise GradientMismatchError(message)
     return float(off[worst])

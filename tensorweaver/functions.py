@@ -5,9 +5,13 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-from tensorweaver.backends import Backend, arrange, array_namespace
+import numpy as np
+
+from tensorweaver.backends import Array, Backend, arrange, array_namespace
 from tensorweaver.backends.backend import LIBRARY_OF
-from tensorweaver.errors import ArgumentError, DTypeError, ShapeError
+from tensorweaver.compiler.trace import Tracer
+from tensorweaver.errors import ArgumentError, DTypeError, ShapeError, TraceError
+from tensorweaver.tensor import Tensor
 from tensorweaver.tensor.eager import eager_namespace
 
 __all__ = [
@@ -23,24 +27,54 @@ __all__ = [
 HALVES = ("float16", "bfloat16")
 
 
-def speaks_for_itself(x: Any) -> bool:
-    """Whether `x` is one of our own arrays: a Tensor, or what traces a formula."""
-    return LIBRARY_OF[type(x)] is None and hasattr(type(x), "__array_namespace__")
-
-
 def apply(name: str, x: Any, backend: str | None = None, **options: Any) -> Any:
     """The vocabulary's operation `name`; half precision computes in float32."""
-    if speaks_for_itself(x):
+    if isinstance(x, Tracer):
+        refuse_to_move(name, backend)
         return getattr(array_namespace(x), name)(x, **options)
-    home, (array,) = arrange([x], ["x"], backend)
+    home, array, tensor = opened(x, "x", backend)
     check_floating(name, home, array)
     if "axis" in options:
         check_axis(name, array, options["axis"])
     dtype = home.dtype_name(array.dtype)
+    if tensor is not None:
+        wide = tensor.astype("float32") if dtype in HALVES else tensor
+        result = getattr(wide.__array_namespace__(), name)(wide, **options)
+        return result.astype(dtype) if dtype in HALVES else result
     if dtype not in HALVES:
         return getattr(eager_namespace(home), name)(array, **options)
-    wide = getattr(eager_namespace(home), name)(home.astype(array, "float32"), **options)
-    return home.astype(wide, dtype)
+    result = getattr(eager_namespace(home), name)(home.astype(array, "float32"), **options)
+    return home.astype(result, dtype)
+
+
+def opened(x: Any, what: str, backend: str | None) -> tuple[Backend, Array, Tensor | None]:
+    """The library that computes, the array, and the Tensor around it if there is one."""
+    if isinstance(x, Tensor):
+        tensor = x if backend is None else x.to(backend)
+        return tensor.home, tensor.array, tensor
+    home, (array,) = arrange([x], [what], backend)
+    return home, array, None
+
+
+def refuse_to_move(name: str, backend: str | None) -> None:
+    """Inside a formula there is nothing to move."""
+    if backend is not None:
+        message = (
+            f"{name}: a formula computes where its loss is called; "
+            f"leave backend={backend!r} out, and give it to the loss"
+        )
+        raise TraceError(message)
+
+
+def whole(name: str, what: str, value: Any) -> int:
+    """An integer of any kind, but neither a truth value nor an array or tuple."""
+    if not isinstance(value, bool | np.bool_):
+        try:
+            return operator.index(value)
+        except TypeError:
+            pass
+    message = f"{name}: {what} must be one integer, got {value!r}"
+    raise ArgumentError(message)
 
 
 def check_floating(name: str, backend: Backend, array: Any) -> None:
@@ -50,13 +84,13 @@ def check_floating(name: str, backend: Backend, array: Any) -> None:
         raise DTypeError(message)
 
 
-def check_axis(name: str, array: Any, axis: Any) -> None:
+def check_axis(name: str, array: Any, axis: int) -> None:
     rank = array.ndim
     if rank == 0:
         message = f"{name}: x needs an axis, got a single number"
         raise ShapeError(message)
-    if not isinstance(axis, int) or not -rank <= axis < rank:
-        message = f"{name}: axis must be an integer from {-rank} to {rank - 1}, got {axis!r}"
+    if not -rank <= axis < rank:
+        message = f"{name}: axis must be an integer from {-rank} to {rank - 1}, got {axis}"
         raise ArgumentError(message)
     if array.shape[axis] == 0:
         message = f"{name}: x of shape {tuple(array.shape)} has nothing on axis {axis}"
@@ -117,7 +151,7 @@ def softmax(x: Any, axis: int = -1, *, backend: str | None = None) -> Any:
     >>> tw.softmax([2.0, 1.0, 0.1]).round(3)
     array([0.659, 0.242, 0.099])
     """
-    return apply("softmax", x, backend, axis=axis)
+    return apply("softmax", x, backend, axis=whole("softmax", "axis", axis))
 
 
 def log_softmax(x: Any, axis: int = -1, *, backend: str | None = None) -> Any:
@@ -130,7 +164,7 @@ def log_softmax(x: Any, axis: int = -1, *, backend: str | None = None) -> Any:
     >>> tw.log_softmax([50.0, 0.0])
     array([-1.92874985e-22, -5.00000000e+01])
     """
-    return apply("log_softmax", x, backend, axis=axis)
+    return apply("log_softmax", x, backend, axis=whole("log_softmax", "axis", axis))
 
 
 def logsumexp(x: Any, axis: int = -1, *, keepdims: bool = False, backend: str | None = None) -> Any:
@@ -144,10 +178,14 @@ def logsumexp(x: Any, axis: int = -1, *, keepdims: bool = False, backend: str | 
     >>> tw.logsumexp([1000.0, 1000.0]).round(6)
     np.float64(1000.693147)
     """
-    kept = apply("logsumexp", x, backend, axis=axis)
+    place = whole("logsumexp", "axis", axis)
+    if isinstance(x, Tracer):
+        refuse_to_move("logsumexp", backend)
+        return array_namespace(x).logsumexp(x, axis=place, keepdims=keepdims)
+    kept = apply("logsumexp", x, backend, axis=place)
     if keepdims:
         return kept
-    reduced = array_namespace(kept).squeeze(kept, axis=axis)
+    reduced = array_namespace(kept).squeeze(kept, axis=place)
     return reduced[()] if backend_is_numpy(reduced) else reduced
 
 
@@ -178,15 +216,23 @@ def one_hot(labels: Any, num_classes: int, *, dtype: Any = None, backend: str | 
     array([[1., 0., 0.],
            [0., 0., 1.]])
     """
-    classes = operator.index(num_classes)
+    if isinstance(labels, Tracer):
+        message = (
+            "one_hot: a formula sees one row, whose label is a class index: read its class with "
+            "xp.take_along_axis(x, labels, axis=-1), or write there with "
+            "xp.put_along_axis(x, labels, value, axis=-1)"
+        )
+        raise TraceError(message)
+    classes = whole("one_hot", "num_classes", num_classes)
     if classes < 0:
         message = f"one_hot: num_classes must not be negative, got {classes}"
         raise ArgumentError(message)
-    home, (array,) = arrange([labels], ["labels"], backend)
+    home, array, tensor = opened(labels, "labels", backend)
     xp = eager_namespace(home)
     if not home.dtype_name(array.dtype).startswith(("int", "uint")):
         message = f"one_hot: labels must be integers, got {home.dtype_name(array.dtype)}"
         raise DTypeError(message)
     wanted = home.default_dtype("f") if dtype is None else dtype
     name = wanted if isinstance(wanted, str) else home.dtype_name(wanted)
-    return home.astype(xp.as_index(array)[..., None] == xp.places(classes, array), name)
+    hot = home.astype(xp.as_index(array)[..., None] == xp.places(classes, array), name)
+    return hot if tensor is None else Tensor(hot)

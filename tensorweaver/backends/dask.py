@@ -40,8 +40,8 @@ class DaskBackend(Backend):
         return False
 
     def writable_copy(self, array: Array) -> Array:
-        """A recipe has no memory to share."""
-        return array
+        """The same recipe in an object of its own: `array[0] = 1` changes the object."""
+        return array.copy()
 
     def import_host(self, host: np.ndarray[Any, Any]) -> Array:
         """In chunks of the size that Dask's configuration says."""

@@ -40,6 +40,10 @@ class TorchBackend(Backend):
         with load("torch").no_grad():
             target.copy_(values)
 
+    def writable_copy(self, array: Array) -> Array:
+        """A clone stays on the tape, where `asarray` warns."""
+        return array.clone(memory_format=load("torch").contiguous_format)
+
     def with_derivatives(
         self, value: Callable[..., Any], derivatives: Derivatives
     ) -> Callable[..., Any]:

@@ -5,6 +5,7 @@ Every refusal names the loss, the argument, what came and what would be right.
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
 __all__ = [
     "LABEL_DTYPES",
     "Described",
+    "axis_number",
     "check_labels",
     "check_out",
     "check_reduction",
     "check_weights",
     "compute_dtype",
+    "is_floating",
     "layout",
     "resolve_roles",
 ]
@@ -43,6 +46,7 @@ class Described(NamedTuple):
 
 
 def is_floating(dtype: str) -> bool:
+    """Whether arrays of that dtype can hold a gradient."""
     return dtype in HALVES or dtype in FLOATS
 
 
@@ -55,12 +59,34 @@ def resolve_roles(formula: Formula, arrays: Sequence[Described | None]) -> tuple
         if described is None:
             role = None
         elif role == "target" and first is not None:
-            labels = described.dtype in LABEL_DTYPES and len(described.shape) < len(first.shape)
-            role = "label" if labels else "element"
+            role = target_role(formula.name, described, first)
         if role == "label" and described is not None:
             check_label_dtype(formula.name, described)
         resolved.append(role)
     return tuple(resolved)
+
+
+def target_role(loss: str, targets: Described, first: Described) -> Role:
+    """Integers without the class axis are labels; anything in the shape of `first` is a number an
+    element. Neither broadcasts, for then one could be taken for the other.
+    """
+    if targets.shape == first.shape:
+        return "element"
+    if targets.dtype in LABEL_DTYPES:
+        if len(targets.shape) != len(first.shape):
+            return "label"
+        message = (
+            f"{loss}: {targets.name} of shape {targets.shape} does not fit {first.name} of shape "
+            f"{first.shape}: labels have that shape without the class axis, probabilities exactly "
+            "that shape"
+        )
+        raise ShapeError(message)
+    message = (
+        f"{loss}: {targets.name} of shape {targets.shape} and dtype {targets.dtype}: class labels "
+        f"must be integers; probabilities need the shape {first.shape}"
+    )
+    labels_meant = len(targets.shape) == len(first.shape) - 1
+    raise DTypeError(message) if labels_meant else ShapeError(message)
 
 
 def check_label_dtype(loss: str, labels: Described) -> None:
@@ -142,6 +168,14 @@ def check_axis(loss: str, first: Described, axis: Any) -> int:
         message = f"{loss}: {first.name} of shape {first.shape} has no classes on its axis {axis}"
         raise ShapeError(message)
     return int(axis) % rank
+
+
+def axis_number(axis: Any) -> Any:
+    """An integer of any kind as Python's; anything else as it is, for `check_axis` to refuse."""
+    try:
+        return operator.index(axis)
+    except TypeError:
+        return axis
 
 
 def check_broadcast(loss: str, given: Described, first: Described, full: tuple[int, ...]) -> None:
@@ -255,7 +289,7 @@ def check_out(loss: str, out: Any, backend: Backend, like: Any) -> None:
 
 def check_reduction(formula: Formula, reduction: Any) -> None:
     """One of the reductions that the loss knows."""
-    if reduction not in formula.reductions:
+    if not isinstance(reduction, str) or reduction not in formula.reductions:
         known = ", ".join(repr(name) for name in formula.reductions)
         message = f"{formula.name}: reduction must be one of {known}, got {reduction!r}"
         raise ArgumentError(message)

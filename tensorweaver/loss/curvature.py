@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tensorweaver.compiler.differentiate import NoDiagonalError
+from tensorweaver.compiler.graph import Level
 from tensorweaver.errors import ArgumentError, ShapeError
 
 if TYPE_CHECKING:
@@ -26,6 +27,11 @@ def hessian_product(plan: Plan, name: str, arrays: Sequence[Any], vector: Any) -
 def hessian_diagonal(plan: Plan, name: str, arrays: Sequence[Any]) -> Any:
     """The second derivative of the reduced loss by each element."""
     check_divisor(plan, name)
+    port = plan.ports[name]
+    if plan.variant.nodes[name].level is Level.ROW:  # one number a row, and rows are not coupled
+        return hessian_product(plan, name, arrays, one_a_row(plan, name))
+    if plan.formula.rowwise and port.small[plan.frame.axis] != port.large[plan.frame.axis]:
+        refuse_shape(plan, name)
     try:
         (diagonal,) = plan.derivative("hessian_diagonal", (name,), arrays)
     except NoDiagonalError:
@@ -57,17 +63,29 @@ def basis(plan: Plan, name: str, k: int) -> Any:
     """One at class `k` of every row, zero elsewhere."""
     described, frame, backend = plan.ports[name].described, plan.frame, plan.backend
     if described.shape != frame.full:
-        message = (
-            f"{plan.formula.name}: the Hessian by {name} needs {name} in the shape {frame.full} "
-            f"of {plan.formula.arguments[0]}, got {described.shape}"
-        )
-        raise ShapeError(message)
+        refuse_shape(plan, name)
     xp = backend.namespace()
     device = {} if plan.question.device is None else {"device": plan.question.device}
     shape = [1] * len(frame.full)
     shape[frame.axis] = frame.classes
     places = xp.reshape(xp.arange(frame.classes, **device), tuple(shape))
     return xp.broadcast_to(backend.astype(places == k, described.dtype), described.shape)
+
+
+def one_a_row(plan: Plan, name: str) -> Any:
+    """One for every row."""
+    xp, described = plan.backend.namespace(), plan.ports[name].described
+    device = {} if plan.question.device is None else {"device": plan.question.device}
+    return plan.backend.astype(xp.ones(described.shape, **device), described.dtype)
+
+
+def refuse_shape(plan: Plan, name: str) -> NoReturn:
+    """An argument that stands for several elements of a row couples them."""
+    message = (
+        f"{plan.formula.name}: the Hessian by {name} needs {name} in the shape {plan.frame.full} "
+        f"of {plan.formula.arguments[0]}, got {plan.ports[name].described.shape}"
+    )
+    raise ShapeError(message)
 
 
 def check_divisor(plan: Plan, name: str) -> None:

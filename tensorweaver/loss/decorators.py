@@ -27,14 +27,19 @@ def decorator(
             Formula.read(
                 formula,
                 rowwise=rowwise,
-                arrays=tuple(arrays),
+                arrays=several(arrays),
                 roles=roles,
-                wrt=None if wrt is None else tuple(wrt),
-                reductions=("mean", "sum", "none", *reductions),
+                wrt=None if wrt is None else several(wrt),
+                reductions=several(reductions),
             )
         )
 
     return decorate if function is None else decorate(function)
+
+
+def several(names: Iterable[str]) -> tuple[str, ...]:
+    """Names as a tuple; a single one may come alone."""
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 @overload
@@ -105,7 +110,11 @@ def rowwise(
 
     The formula writes that axis as `axis=-1`, wherever it is in the caller's arrays, and reduces
     with `keepdims=True` when the result meets elements again. It may return a pair `(loss, count)`:
-    `count` is how much of the row a mean counts.
+    `count` is how much of the row a mean counts. Where it does not reduce, each element is a loss.
+
+    An option called `ignore_index` has a meaning in a formula with labels: that label is never
+    looked up outside the classes, and where no label is ignored the formula is called with None for
+    it, if it takes None.
 
     Parameters
     ----------

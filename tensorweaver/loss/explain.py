@@ -8,11 +8,13 @@ from tensorweaver.backends import get_backend
 from tensorweaver.compiler.compile import weave
 from tensorweaver.compiler.graph import Graph, Level
 from tensorweaver.compiler.kernel import Setting
+from tensorweaver.loss.options import chosen_options
 from tensorweaver.loss.variant import VariantKey, variant_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
+    from tensorweaver.compiler.graph import Node
     from tensorweaver.loss.formula import Formula
     from tensorweaver.loss.plan import Plan
 
@@ -30,18 +32,37 @@ def steps(plan: Plan, arrays: Sequence[Any]) -> dict[str, Any]:
         for node, name in graph.names.items()
         if graph.uses(node) and node.level > Level.SCALAR and node.name != "input"
     }
+    names = unique_names(list(plan.ports), named)
     nodes = [*dict.fromkeys([*named, graph.outputs[0]])]
     kernel = weave(Graph(graph.inputs, tuple(nodes), graph.names), plan.setting)
     with plan.backend.quiet():
         results = kernel(*inputs, plan.frame.classes)
     results = results if isinstance(results, tuple) else (results,)
-    found = dict(zip(plan.ports, [a for a in arrays if a is not None], strict=True))
+    copy = plan.backend.writable_copy
+    given = [array for array in arrays if array is not None]
+    found = {name: copy(array) for name, array in zip(plan.ports, given, strict=True)}
     for node, result in zip(nodes, results, strict=True):
-        found[named.get(node, "loss")] = plan.frame.leave(result)
-    found[plan.question.reduction if plan.question.reduction != "none" else "losses"] = plan.value(
-        arrays
-    )
+        own = copy(result) if any(result is array for array in inputs) else result
+        found[names[node] if node in names else free("loss", found)] = plan.frame.leave(own)
+    reduction = plan.question.reduction
+    last = "losses" if reduction == "none" else reduction
+    found[free(f"loss ({last})" if last in found else last, found)] = plan.value(arrays)
     return found
+
+
+def unique_names(arguments: Sequence[str], named: Mapping[Node, str]) -> dict[Node, str]:
+    """The steps' names; a local variable that is called like an argument gets a prime."""
+    names: dict[Node, str] = {}
+    for node, name in named.items():
+        names[node] = free(name, (*arguments, *names.values()))
+    return names
+
+
+def free(name: str, taken: Collection[str]) -> str:
+    """The name, with primes until nothing else has it."""
+    while name in taken:
+        name += "'"
+    return name
 
 
 def text(plan: Plan, arrays: Sequence[Any]) -> str:
@@ -66,7 +87,11 @@ def source(formula: Formula, backend_name: str, options: Mapping[str, Any]) -> s
         else formula.roles.get(name, "element")
         for name in formula.array_names
     )
-    chosen = tuple({**formula.options, **options}.items())
+    for name in options:
+        if name not in formula.options:
+            message = f"{formula.name}: source() has no option {name!r}"
+            raise TypeError(message)
+    chosen = chosen_options(formula, options)
     key = VariantKey(roles, weighted=False, masked=False, poisoned=False, options=chosen)
     backend = get_backend(backend_name)
     setting = Setting(backend, "float32", backend.label_dtype())

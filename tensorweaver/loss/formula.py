@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,7 +16,9 @@ Role = Literal["element", "row", "label", "class", "target"]
 a class; `target` is either class indices or a number an element, told apart by its dtype and
 shape."""
 
-COMMON_NAMES = {"reduction", "sample_weight", "where", "axis", "backend", "wrt", "out"}
+COMMON_NAMES = {"reduction", "sample_weight", "where", "axis", "backend", "wrt", "out", "vector"}
+COMMON_REDUCTIONS = ("mean", "sum", "none")
+MORE_REDUCTIONS = {"batchmean"}
 KERNEL_NAMES = {"row_size", "seed", "count_seed"}
 
 
@@ -66,6 +68,11 @@ class Formula:
         """All array arguments, positional first."""
         return self.arguments + self.array_options
 
+    @property
+    def takes_labels(self) -> bool:
+        """Whether an argument holds class indices, or may."""
+        return not {"label", "target"}.isdisjoint(self.roles.values())
+
     @staticmethod
     def read(
         function: Callable[..., Any],
@@ -77,17 +84,28 @@ class Formula:
         reductions: tuple[str, ...],
     ) -> Formula:
         """What the function's signature says."""
+        name = function.__name__
         parameters = inspect.signature(function).parameters.values()
+        if any(p.kind in {p.VAR_POSITIONAL, p.VAR_KEYWORD} for p in parameters):
+            message = f"{name}: a formula names all its arguments, without * and **"
+            raise TypeError(message)
         positional = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
         keywords = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
-        unknown = [
-            name for name in (*arrays, *roles, *(wrt or ())) if name not in {*positional, *keywords}
-        ]
-        if unknown:
-            message = f"{function.__name__} has no argument {unknown[0]!r}"
+        if not positional:
+            message = f"{name}: a formula needs an argument that is an array"
             raise TypeError(message)
-        refuse_taken(function.__name__, (*positional, *keywords), (*positional, *arrays))
-        options = {name: default for name, default in keywords.items() if name not in arrays}
+        for argument in (*arrays, *roles, *(wrt or ())):
+            if argument not in {*positional, *keywords}:
+                message = f"{name} has no argument {argument!r}"
+                raise TypeError(message)
+        refuse_taken(name, (*positional, *keywords), (*positional, *arrays))
+        refuse_misplaced(name, positional, arrays, roles, wrt or ())
+        for reduction in reductions:
+            if reduction not in {*COMMON_REDUCTIONS, *MORE_REDUCTIONS}:
+                known = ", ".join(map(repr, sorted(MORE_REDUCTIONS)))
+                message = f"{name}: no reduction is called {reduction!r}; there is {known}"
+                raise ValueError(message)
+        options = {key: default for key, default in keywords.items() if key not in arrays}
         return Formula(
             function,
             rowwise,
@@ -96,8 +114,34 @@ class Formula:
             dict(roles),
             wrt or positional[:1],
             options,
-            reductions,
+            tuple(dict.fromkeys((*COMMON_REDUCTIONS, *reductions))),
         )
+
+
+def refuse_misplaced(
+    loss: str,
+    positional: tuple[str, ...],
+    arrays: tuple[str, ...],
+    roles: Mapping[str, Role],
+    wrt: tuple[str, ...],
+) -> None:
+    """Refuse what a decorator cannot say of an argument."""
+    for name in arrays:
+        if name in positional:
+            message = f"{loss}: {name} is positional, so an array already; leave it out of arrays"
+            raise TypeError(message)
+    for name, role in roles.items():
+        if role not in get_args(Role):
+            known = ", ".join(map(repr, get_args(Role)))
+            message = f"{loss}: the role of {name} must be one of {known}, got {role!r}"
+            raise ValueError(message)
+        if name not in {*positional, *arrays}:
+            message = f"{loss}: {name} is an option, not an array; it has no role"
+            raise TypeError(message)
+    for name in wrt:
+        if name not in positional or roles.get(name) == "label":
+            message = f"{loss}: wrt names positional arguments that hold real numbers, not {name}"
+            raise TypeError(message)
 
 
 def refuse_taken(loss: str, names: tuple[str, ...], arrays: tuple[str, ...]) -> None:

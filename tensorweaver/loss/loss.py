@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import functools
 import inspect
+import pickle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tensorweaver.backends import arrange
-from tensorweaver.errors import ArgumentError
+from tensorweaver.compiler.trace import Tracer
+from tensorweaver.errors import ArgumentError, DTypeError, TraceError
 from tensorweaver.loss import curvature, explain
-from tensorweaver.loss.arguments import LABEL_DTYPES, Described, check_out
+from tensorweaver.loss.arguments import (
+    LABEL_DTYPES,
+    Described,
+    axis_number,
+    check_out,
+    check_reduction,
+    is_floating,
+)
+from tensorweaver.loss.options import chosen_options, frozen
 from tensorweaver.loss.plan import Plan, Question
 from tensorweaver.tensor import Tensor
 
@@ -56,6 +66,10 @@ class Loss:
     A mean over nothing (no elements, all masked, all ignored, all weights zero) is 0 with a zero
     gradient, so that one masked batch does not poison a training run; PyTorch gives NaN there.
 
+    The total weight and its inverse have to be numbers of the dtype that sums: weights near 1e308,
+    or all near 1e-310, overflow there. Only their ratios matter to a mean, so divide them by the
+    largest.
+
     Half precision (float16, bfloat16) is computed in float32; a reduced value is float32, elements
     and gradients keep the input's dtype.
     """
@@ -70,7 +84,24 @@ class Loss:
         return f"<Loss {self.formula.name}{self.__signature__}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return load_loss, (self.formula.function.__module__, self.formula.function.__qualname__)
+        place = self.formula.function.__module__, self.formula.function.__qualname__
+        try:
+            found = load_loss(*place)
+        except (ImportError, AttributeError):
+            found = None
+        if found is not self:
+            message = (
+                f"cannot pickle the loss {self.formula.name}: {'.'.join(place)} is not it; give it "
+                "the name of its formula, at the top of a module"
+            )
+            raise pickle.PicklingError(message)
+        return load_loss, place
+
+    def __copy__(self) -> Loss:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Loss:
+        return self
 
     # ---------------------------------------------------------------------------------- the numbers
     def __call__(self, *arrays: Any, **options: Any) -> Any:
@@ -115,13 +146,20 @@ class Loss:
         (name,) = self.wrt_names(self.one(wrt), plan)
         return as_given(curvature.hessian_diagonal(plan, name, values), tensors)
 
-    def hvp(self, *arrays: Any, wrt: str | None = None, **options: Any) -> Any:
+    def hvp(self, *arrays: Any, vector: Any = None, wrt: str | None = None, **options: Any) -> Any:
         """The Hessian of the reduced loss times a vector: `loss.hvp(predictions, targets, vector)`.
 
-        The vector has the shape of the argument differentiated by.
+        The vector has the shape of the argument differentiated by; it may be given by name.
         """
-        *arguments, vector = arrays
-        plan, values, tensors = self.opened(tuple(arguments), options)
+        if vector is None:
+            wanted = [name for name in self.formula.arguments if name not in options]
+            if len(arrays) <= len(wanted):
+                names = ", ".join((*self.formula.arguments, "vector"))
+                message = f"{self.formula.name}.hvp() takes {names}: vector is missing"
+                raise TypeError(message)
+            *arguments, vector = arrays
+            arrays = tuple(arguments)
+        plan, values, tensors = self.opened(arrays, options)
         (name,) = self.wrt_names(self.one(wrt), plan)
         raw = vector.data if isinstance(vector, Tensor) else vector
         index = list(plan.ports).index(name)
@@ -208,7 +246,7 @@ class Loss:
                 return self.open_any(values, options)
         if options.get("backend") is not None:
             return self.open_any(values, options)
-        key = (*signature, *options.items())
+        key = (*signature, *frozen(options)) if options else tuple(signature)
         try:
             plan = self.plans.get(key)
         except TypeError:
@@ -221,6 +259,12 @@ class Loss:
         self, values: tuple[Any, ...], options: dict[str, Any], key: Any = None
     ) -> tuple[Plan, Sequence[Any], Sequence[Any] | None]:
         """The same for arrays of any library, lists, numbers and Tensors."""
+        if any(isinstance(value, Tracer) for value in values):
+            message = (
+                f"{self.formula.name}: a loss takes arrays, and this is inside a formula: "
+                "write out what it computes"
+            )
+            raise TraceError(message)
         names = (*self.formula.array_names, "sample_weight", "where")
         tensors = None
         if any(isinstance(value, Tensor) for value in values):
@@ -228,13 +272,18 @@ class Loss:
             values = tuple(value.data if isinstance(value, Tensor) else value for value in values)
         self.check_given(values)
         backend, arrays = arrange(values, names, options.pop("backend", None))
+        if tensors is not None:  # gradients travel back to where a Tensor was
+            tensors = tuple(
+                value.to(backend.name) if isinstance(value, Tensor) else value for value in tensors
+            )
         question = self.question(backend, arrays, names, options)
         if key is None:
             key = question
         try:
             plan = self.plans.get(key)
         except TypeError as error:
-            message = f"{self.formula.name}: options must be numbers or strings, got {options!r}"
+            given = {**options, "axis": question.axis}
+            message = f"{self.formula.name}: options must be numbers or strings, got {given!r}"
             raise ArgumentError(message) from error
         if plan is None:
             plan = Plan(self.formula, question)
@@ -249,9 +298,11 @@ class Loss:
         """The call without its numbers."""
         given = [array for array in arrays if array is not None]
         reduction = options.pop("reduction", "mean")
-        axis = options.pop("axis", -1) if self.formula.rowwise else -1
+        check_reduction(self.formula, reduction)
+        axis = axis_number(options.pop("axis", -1)) if self.formula.rowwise else -1
         unknown = sorted(set(options) - set(self.formula.options))
         if unknown:
+            self.refuse_twice(unknown)
             known = ", ".join(self.__signature__.parameters)
             message = f"{self.formula.name}() has no argument {unknown[0]!r}; it takes {known}"
             raise TypeError(message)
@@ -265,7 +316,7 @@ class Loss:
             described,
             reduction,
             axis,
-            tuple({**self.formula.options, **numbers(options)}.items()),
+            chosen_options(self.formula, options),
             all(
                 backend.labels_visible(array)
                 for array, what in zip(arrays, described, strict=True)
@@ -277,6 +328,7 @@ class Loss:
     def bind(self, arrays: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, ...]:
         """Positional arguments that were given by name."""
         names = self.formula.arguments
+        self.refuse_twice([name for name in names[: len(arrays)] if name in options])
         rest = names[len(arrays) :]
         missing = [name for name in rest if name not in options]
         if len(arrays) > len(names) or missing:
@@ -286,6 +338,13 @@ class Loss:
             )
             raise TypeError(message)
         return (*arrays, *[options.pop(name) for name in rest])
+
+    def refuse_twice(self, names: Sequence[str]) -> None:
+        """Refuse arguments given by place and by name."""
+        for name in names:
+            if name in self.formula.arguments:
+                message = f"{self.formula.name}() got {name} twice, by its place and by its name"
+                raise TypeError(message)
 
     def check_given(self, values: Sequence[Any]) -> None:
         """Refuse None where an array has to be."""
@@ -299,12 +358,22 @@ class Loss:
         if wrt is None:
             return self.formula.differentiable
         names = (wrt,) if isinstance(wrt, str) else tuple(wrt)
+        if not names or len(set(names)) < len(names):
+            message = f"{self.formula.name}: wrt must be one name, or different names, got {wrt!r}"
+            raise ArgumentError(message)
         not_real = plan.not_real
         for name in names:
             if name not in plan.ports or name in not_real:
                 known = ", ".join(n for n in plan.ports if n not in not_real)
                 message = f"{self.formula.name}: wrt must be among {known}, got {name!r}"
                 raise ArgumentError(message)
+            dtype = plan.ports[name].described.dtype
+            if not is_floating(dtype):
+                message = (
+                    f"{self.formula.name}: a gradient by {name} cannot be stored in its dtype "
+                    f"{dtype}; convert {name} to a floating dtype"
+                )
+                raise DTypeError(message)
         return names
 
     def one(self, wrt: str | None) -> str:
@@ -326,6 +395,9 @@ class Loss:
             if len(targets) != len(gradients):
                 counts = f"{len(gradients)} arrays, got {len(targets)}"
                 message = f"{self.formula.name}: out must hold {counts}"
+                raise ArgumentError(message)
+            if len({id(raw(target)) for target in targets}) < len(targets):
+                message = f"{self.formula.name}: out holds the same array twice"
                 raise ArgumentError(message)
             for target, gradient in zip(targets, gradients, strict=True):
                 check_out(self.formula.name, raw(target), plan.backend, gradient)
@@ -350,14 +422,6 @@ class Loss:
             return plan.pullback(tuple(parents), values, cotangent)
 
         return Tensor.record(plan.value(values), list(parents.values()), pullback)
-
-
-def numbers(options: dict[str, Any]) -> dict[str, Any]:
-    """Options, those of an array without axes as the number that it holds."""
-    return {
-        name: value.item() if getattr(value, "shape", None) == () else value
-        for name, value in options.items()
-    }
 
 
 def raw(value: Any) -> Any:

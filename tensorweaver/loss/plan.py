@@ -14,13 +14,13 @@ from tensorweaver.compiler.kernel import Setting
 from tensorweaver.loss.arguments import (
     Described,
     check_labels,
-    check_reduction,
     check_weights,
     compute_dtype,
     layout,
     resolve_roles,
 )
 from tensorweaver.loss.derivatives import KernelDerivatives, as_tuple
+from tensorweaver.loss.options import Option, frozen, thawed
 from tensorweaver.loss.port import Frame, Port
 from tensorweaver.loss.variant import VariantKey, variant_of
 
@@ -44,7 +44,7 @@ class Question(NamedTuple):
     arrays: tuple[Described | None, ...]
     reduction: str
     axis: int
-    options: tuple[tuple[str, Any], ...]
+    options: tuple[Option, ...]
     labels_visible: bool
     simulated: bool
 
@@ -53,16 +53,27 @@ class Plan:
     """How one kind of call is carried out."""
 
     def __init__(self, formula: Formula, question: Question) -> None:
-        check_reduction(formula, question.reduction)
         *arguments, weights, mask = question.arrays
         self.formula = formula
         self.question = question
         self.backend = question.backend
         self.roles = resolve_roles(formula, arguments)
         full, losses, axis = layout(formula, arguments, self.roles, question.axis)
-        self.dtype, self.result_dtype = compute_dtype(formula, arguments)
-        self.frame = Frame(self.backend, full, losses, axis, rowwise=formula.rowwise)
         self.has_labels = "label" in self.roles
+        self.dtype, self.result_dtype = compute_dtype(formula, arguments)
+        self.variant = variant_of(
+            formula,
+            VariantKey(
+                self.roles,
+                weights is not None,
+                mask is not None,
+                self.has_labels and not question.labels_visible,
+                question.options,
+            ),
+        )
+        if self.variant.value.outputs[0].level is Level.ELEMENT:
+            losses = full
+        self.frame = Frame(self.backend, full, losses, axis, rowwise=formula.rowwise)
         self.label_dtype = self.backend.label_dtype() if self.has_labels else None
         self.ports = self.make_ports(arguments, weights, mask)
         self.passes = not any(port.steps for port in self.ports.values())
@@ -74,22 +85,12 @@ class Plan:
             self.frame.kernel_axis,
             question.simulated,
         )
-        self.variant = variant_of(
-            formula,
-            VariantKey(
-                self.roles,
-                weights is not None,
-                mask is not None,
-                self.has_labels and not question.labels_visible,
-                question.options,
-            ),
-        )
         self.label_places = (
             [i for i, role in enumerate(self.roles) if role == "label"]
             if question.labels_visible
             else []
         )
-        self.ignored = dict(question.options).get("ignore_index")
+        self.ignored = thawed(question.options).get("ignore_index")
         self.without_ignored: Plan | None = None
         labels = {
             n for n, role in zip(formula.array_names, self.roles, strict=True) if role == "label"
@@ -157,9 +158,13 @@ class Plan:
             (self.frame.classes, self.seed(1.0)),
         )
         woven = self.backend.with_derivatives(
-            lambda *inputs: run(*inputs, self.frame.classes), derivatives
+            lambda *inputs: self.own(run(*inputs, self.frame.classes)), derivatives
         )
         return lambda *inputs_and_size: woven(*inputs_and_size[:-1])
+
+    def own(self, losses: Any) -> Any:
+        """The losses, copied where they are an argument as it came."""
+        return self.backend.writable_copy(losses) if self.variant.gives_input else losses
 
     def let_in(self, arrays: Sequence[Any]) -> list[Any]:
         """The arguments as the kernels take them."""
@@ -181,10 +186,16 @@ class Plan:
         if ignored is None or not all_classes or 0 <= ignored < self.frame.classes:
             return self
         if self.without_ignored is None:
-            options = {**dict(self.question.options), "ignore_index": None}
-            question = self.question._replace(options=tuple(options.items()))
-            self.without_ignored = Plan(self.formula, question)
+            self.without_ignored = self.plan_without_ignored()
         return self.without_ignored
+
+    def plan_without_ignored(self) -> Plan:
+        """The plan for `ignore_index=None`; this one where the formula does not take None."""
+        options = {**thawed(self.question.options), "ignore_index": None}
+        try:
+            return Plan(self.formula, self.question._replace(options=frozen(options)))
+        except Exception:  # noqa: BLE001 - a formula may fail in any way
+            return self
 
     # -------------------------------------------------------------------------------------- running
     def value(self, arrays: Sequence[Any]) -> Any:
@@ -218,11 +229,12 @@ class Plan:
     def unreduced(self, losses: Any) -> Any:
         """The losses in their own shape and dtype."""
         xp = self.backend.namespace()
+        losses = self.own(losses)
         if self.formula.rowwise:
             axis = self.frame.kernel_axis
             losses = (
                 xp.squeeze(losses, axis=axis)
-                if losses.shape[axis] == 1
+                if len(self.frame.losses) < len(self.frame.full)
                 else self.frame.leave(losses)
             )
         if tuple(losses.shape) != self.frame.losses and losses.shape != self.frame.full:

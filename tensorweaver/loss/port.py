@@ -26,8 +26,8 @@ class Frame:
     Attributes
     ----------
     full, losses
-        The shape of the elements, and of the losses (without the class axis for a loss over
-        classes).
+        The shape of the elements, and of the losses (without the class axis where the formula
+        reduces it).
     axis
         The class axis of the arguments, counted from the front.
     moved
@@ -59,7 +59,8 @@ class Frame:
 
     def kept(self, rows: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of a row value with its class axis of length one."""
-        return (*rows[: self.axis], 1, *rows[self.axis :]) if self.rowwise else rows
+        lacking = len(rows) < len(self.full)
+        return (*rows[: self.axis], 1, *rows[self.axis :]) if lacking else rows
 
     def enter(self, array: Any) -> Any:
         """Move the class axis where the kernels want it."""

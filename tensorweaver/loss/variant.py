@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tensorweaver.compiler.compile import (
@@ -9,12 +10,23 @@ from tensorweaver.compiler.compile import (
     hessian_diagonal_graph,
     hessian_product_graph,
     mean_gradient_graph,
+    prepare,
+    reduces_rows,
     trace_formula,
     weave,
 )
-from tensorweaver.compiler.graph import Graph, Level, Node, constant, input_node, operation
+from tensorweaver.compiler.graph import (
+    Graph,
+    Level,
+    Node,
+    constant,
+    input_node,
+    operation,
+    topological,
+)
 from tensorweaver.compiler.trace import ROW_SIZE
 from tensorweaver.errors import TraceError
+from tensorweaver.loss.options import Option, thawed
 
 if TYPE_CHECKING:
     from tensorweaver.compiler.kernel import Kernel, Setting
@@ -23,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Variant", "VariantKey", "variant_of"]
 
 ONE = constant(1.0)
+MOST_OUTPUTS = 2
 VARIANTS_KEPT = 256
 
 
@@ -33,7 +46,7 @@ class VariantKey(NamedTuple):
     weighted: bool
     masked: bool
     poisoned: bool
-    options: tuple[tuple[str, Any], ...]
+    options: tuple[Option, ...]
 
 
 class Variant:
@@ -63,14 +76,15 @@ class Variant:
                 continue
             seen[name] = node = self.nodes[name] = input_for(name, role)
             if role == "label" and key.poisoned:
-                valid = valid_labels(node, dict(key.options).get("ignore_index"))
+                valid = valid_labels(node, thawed(key.options).get("ignore_index"))
                 seen[name] = operation("where", valid, node, constant(0))
                 poison = operation("where", valid, constant(1.0), constant(float("nan")))
         positional = [seen[name] for name in formula.arguments]
-        options = {name: seen[name] for name in formula.array_options} | dict(key.options)
+        options = {name: seen[name] for name in formula.array_options} | thawed(key.options)
         traced = trace_formula(formula.function, positional, **options)
+        check_traced(formula, traced)
         value = traced.outputs[0]
-        if value.level is Level.SCALAR:
+        if not any(node in self.nodes.values() for node in topological([value])):
             message = f"{formula.name}: the formula does not depend on its arguments"
             raise TraceError(message)
         count = traced.outputs[1] if len(traced.outputs) > 1 else ONE
@@ -85,7 +99,14 @@ class Variant:
             mask = self.nodes["where"] = input_node("where", level, "boolean")
             value = operation("where", mask, value, constant(0.0))
             count = operation("where", mask, count, constant(0.0))
+        if value.level is Level.ELEMENT and count.level is Level.ROW:
+            count = operation("multiply", count, ROW_SIZE)  # each element counts that much
         return Graph((*self.nodes.values(), ROW_SIZE), (value, count), traced.names)
+
+    @functools.cached_property
+    def gives_input(self) -> bool:
+        """Whether the losses are an argument as it came, and not an array of their own."""
+        return prepare(self.value.with_outputs(self.value.outputs[0])).outputs[0].name == "input"
 
     def counts(self, name: str) -> bool:
         """Whether what a mean divides by depends on the argument."""
@@ -144,6 +165,19 @@ def variant_of(formula: Formula, key: VariantKey) -> Variant:
             formula.variants.clear()
         found = formula.variants[key] = Variant(formula, key)
     return found
+
+
+def check_traced(formula: Formula, traced: Graph) -> None:
+    """Refuse what a formula's decorator does not allow it to give."""
+    if not formula.rowwise and reduces_rows(traced):
+        message = f"{formula.name}: a pointwise formula cannot reduce: decorate it with @rowwise"
+        raise TraceError(message)
+    if len(traced.outputs) > MOST_OUTPUTS:
+        message = (
+            f"{formula.name}: a formula gives a loss, or a loss and a count, "
+            f"not {len(traced.outputs)} values"
+        )
+        raise TraceError(message)
 
 
 def input_for(name: str, role: Role) -> Node:

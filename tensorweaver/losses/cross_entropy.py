@@ -182,10 +182,9 @@ def softmax_cross_entropy_backward(probs: Any, targets: Any, *, backend: str | N
     >>> tw.softmax_cross_entropy_backward(probs, [0]).round(3)
     array([[-0.341,  0.242,  0.099]])
     """
-    return potential.grad(probs, targets, backend=backend)
+    return taught_gradient.grad(probs, targets, backend=backend)
 
 
-@rowwise(roles={"targets": "target"})
 def potential(probs: Any, targets: Any) -> Any:
     """The function of the probabilities that has `probs - one_hot(targets)` as its gradient."""
     xp = array_namespace(probs)
@@ -193,3 +192,7 @@ def potential(probs: Any, targets: Any) -> Any:
     if xp.isdtype(targets.dtype, "integral"):
         return half_square - xp.take_along_axis(probs, targets, axis=-1)
     return half_square - xp.sum(probs * targets, axis=-1, keepdims=True)
+
+
+potential.__name__ = "softmax_cross_entropy_backward"  # what errors are to call it
+taught_gradient = rowwise(roles={"targets": "target"})(potential)

@@ -28,6 +28,7 @@ def kl_div_loss(predictions: Any, targets: Any, *, log_target: bool = False) -> 
 
     Reductions: beside the common ones `"batchmean"`, the sum divided by the length of the first
     axis, which is the divergence as defined; `"mean"` divides by all elements, as PyTorch does.
+    `"batchmean"` divides by that length whatever `where` leaves out and `sample_weight` counts.
 
     Same as: PyTorch's `kl_div`; optax's `kl_divergence` is its sum over an axis.
 

@@ -92,6 +92,15 @@ class EagerNamespace:
         first = sums[(*[slice(None)] * (axis % x.ndim), slice(0, 1))]
         return self.library.concat([self.library.zeros_like(first), sums], axis=axis)
 
+    def argsort(
+        self, x: Array, *, axis: int = -1, descending: bool = False, stable: bool = True
+    ) -> Array:
+        """The standard's order; NumPy's own only ascends. Equal elements keep their order."""
+        if not descending:
+            return self.library.argsort(x, axis=axis, stable=stable)
+        backwards = self.library.argsort(self.library.flip(x, axis=axis), axis=axis, stable=stable)
+        return x.shape[axis] - 1 - self.library.flip(backwards, axis=axis)
+
     # -- places ------------------------------------------------------------------------------------
 
     @cached_property

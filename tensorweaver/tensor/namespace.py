@@ -147,7 +147,7 @@ class TensorNamespace(Recorder[Kind]):
         if x.array.dtype == wanted and not copy:
             return x
         array = self.home.place(self.eager.astype(x.array, wanted), None, device)
-        if not self.eager.isdtype(wanted, "real floating"):
+        if not self.home.dtype_name(wanted).startswith(("float", "bfloat")):
             return self.kind.wrap(array, self.home)
         return self.kind.recorded(array, self.home, [x], lambda g: [g])
 

@@ -31,9 +31,16 @@ class Tensor(Variable):
     data
         An array of any library, which is wrapped without a copy; a number; nested lists; or a
         tensor, whose array is shared. Arrays decide the backend; without one, it is the default
-        backend. requires_grad Whether operations on this tensor are recorded, so that `backward`
-        can fill `grad`. backend The library to move `data` to. dtype A dtype of that library, or
-        its name. device A device of that library.
+        backend. A tensor made of a tensor is a new leaf, as from `detach`: gradients do not travel
+        from one to the other. To convert and stay on the tape, use `to` and `astype`.
+    requires_grad
+        Whether operations on this tensor are recorded, so that `backward` can fill `grad`.
+    backend
+        The library to move `data` to.
+    dtype
+        A dtype of that library, or its name.
+    device
+        A device of that library.
 
     Attributes
     ----------

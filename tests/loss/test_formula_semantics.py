@@ -170,3 +170,9 @@ def test_a_row_of_equal_numbers_has_no_deviation_and_no_slope():
     value, gradient = loss.value_and_grad([[2.0, 2.0, 2.0]])
     assert value == 0.0
     assert gradient.tolist() == [[0.0, 0.0, 0.0]]
+
+
+def test_a_loss_inside_a_formula_says_so():
+    loss = tw.pointwise(lambda p, t: 2.0 * tw.mse_loss(p, t))
+    with pytest.raises(tw.TraceError, match="mse_loss: a loss takes arrays, and this is inside"):
+        loss([1.0], [2.0])

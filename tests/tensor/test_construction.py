@@ -20,6 +20,27 @@ def test_an_array_is_wrapped_without_a_copy(to_array, backend):
     assert (tensor.ndim, tensor.size, tensor.dtype) == (1, 2, array.dtype)
 
 
+def test_a_tensor_of_a_tensor_is_a_new_leaf(to_array):
+    x = Tensor(to_array([1.0, 2.0]), requires_grad=True)
+    leaf = Tensor(x * 3.0, requires_grad=True)
+    assert not Tensor(x).requires_grad
+    (leaf * 2.0).sum().backward()
+    assert_close(leaf.grad, [2.0, 2.0], like=x.data)
+    assert x.grad is None
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_casting_stays_on_the_tape(dtype, to_array, backend):
+    if (backend, dtype) == ("strict", "bfloat16"):
+        pytest.skip("the standard has no half precision")
+    x = Tensor(to_array([1.0, 2.0]), requires_grad=True)
+    cast = x.astype(dtype)
+    assert cast.requires_grad
+    assert not x.astype("int32").requires_grad
+    (cast.astype("float64") * 2.0).sum().backward()
+    assert_close(x.grad, [2.0, 2.0], like=x.data)
+
+
 def test_lists_follow_the_default_backend(backend):
     with use_backend(backend):
         tensor = Tensor([[1.0, 2.0]])

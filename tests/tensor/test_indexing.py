@@ -157,3 +157,21 @@ def test_sort(to_array, backend):
     out, gradient = gradient_of_squares(lambda xp, x: xp.sort(x) * to_array([0.0, 1.0, 2.0]), array)
     assert_close(out.data, [0.0, 2.0, 6.0], dtype="float64")
     assert_close(gradient, [24.0, 0.0, 4.0], dtype="float64")
+
+
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_sorting_is_stable_in_both_directions(axis, descending, to_array, backend):
+    if backend == "dask":
+        pytest.skip("Dask cannot sort")
+    values = np.array([[1.0, 3.0, 1.0, 2.0], [1.0, 0.0, 2.0, 2.0], [5.0, 3.0, 1.0, 0.0]])
+    x = Tensor(to_array(values), requires_grad=True)
+    order = np.argsort(-values if descending else values, axis=axis, stable=True)
+    assert x.argsort(axis=axis, descending=descending).tolist() == order.tolist()
+    out = x.sort(axis=axis, descending=descending)
+    assert_close(out.data, np.take_along_axis(values, order, axis), like=x.data)
+    places = np.arange(12.0).reshape(3, 4)
+    (out * to_array(places)).sum().backward()
+    expected = np.zeros((3, 4))
+    np.put_along_axis(expected, order, places, axis)
+    assert_close(x.grad, expected, like=x.data)

@@ -1,0 +1,81 @@
+"""The options of a call, checked, and frozen so that plans can be kept by them."""
+
+from __future__ import annotations
+
+import inspect
+from numbers import Real
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tensorweaver.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tensorweaver.loss.formula import Formula
+
+__all__ = ["Option", "chosen_options", "frozen", "thawed"]
+
+
+class Option(NamedTuple):
+    """One option.
+
+    The text tells apart what is equal and yet not the same: True, 1 and 1.0; 0.0 and -0.0.
+    """
+
+    name: str
+    value: Any
+    text: str
+
+
+def frozen(options: Mapping[str, Any]) -> tuple[Option, ...]:
+    """Options as a key."""
+    return tuple([Option(name, value, repr(value)) for name, value in options.items()])
+
+
+def thawed(options: tuple[Option, ...]) -> dict[str, Any]:
+    """Frozen options by name."""
+    return {option.name: option.value for option in options}
+
+
+def chosen_options(formula: Formula, given: Mapping[str, Any]) -> tuple[Option, ...]:
+    """The formula's own options, given or default, checked and frozen."""
+    plain = {name: plain_number(value) for name, value in given.items()}
+    for name, value in plain.items():
+        check_option(formula, name, value)
+    options = {**formula.options, **plain}
+    for name, value in options.items():
+        if value is inspect.Parameter.empty:
+            message = f"{formula.name}() needs the option {name!r}: it has no default"
+            raise TypeError(message)
+    return frozen(options)
+
+
+def plain_number(value: Any) -> Any:
+    """An array without axes as the number that it holds; everything else as it is."""
+    return value.item() if getattr(value, "shape", None) == () else value
+
+
+def check_option(formula: Formula, name: str, value: Any) -> None:
+    """Refuse arrays, and what is no number where the default is one."""
+    default = formula.options[name]
+    if hasattr(value, "shape") or isinstance(value, list | dict | set):
+        message = (
+            f"{formula.name}: {name} must be a number or a string, got {type(value).__name__}; a "
+            f'formula takes arrays as options where its decorator has arrays=("{name}",)'
+        )
+        raise ArgumentError(message)
+    if name == "ignore_index" and formula.takes_labels:
+        fits, wanted = value is None or whole(value), "an integer or None"
+    elif isinstance(default, bool):
+        fits, wanted = isinstance(value, bool), "True or False"
+    elif isinstance(default, int | float):
+        fits, wanted = isinstance(value, Real) and not isinstance(value, bool), "a number"
+    else:
+        return
+    if not fits:
+        message = f"{formula.name}: {name} must be {wanted}, got {value!r}"
+        raise ArgumentError(message)
+
+
+def whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
