@@ -78,6 +78,11 @@ class EagerNamespace:
         """How many elements of `x` a reduction over `axis` makes one of."""
         return prod(x.shape[place] for place in axes_of(axis, x.ndim))
 
+    def count_nonzero(self, x: Array, *, axis: Any = None, keepdims: bool = False) -> Array:
+        """The standard's count; NumPy before 2.2 makes a Python number of it."""
+        ones = self.library.astype(x != 0, self.index_dtype)
+        return self.library.sum(ones, axis=axis, keepdims=keepdims)
+
     def cumulative_sum(
         self, x: Array, *, axis: int | None = None, include_initial: bool = False
     ) -> Array:
