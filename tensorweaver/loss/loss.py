@@ -11,7 +11,7 @@ import numpy as np
 
 from tensorweaver.backends import arrange
 from tensorweaver.compiler.trace import Tracer
-from tensorweaver.errors import ArgumentError, DTypeError, TraceError
+from tensorweaver.errors import ArgumentError, DTypeError, TensorWeaverError, TraceError
 from tensorweaver.loss import curvature, explain
 from tensorweaver.loss.arguments import (
     LABEL_DTYPES,
@@ -164,7 +164,7 @@ class Loss:
         raw = vector.data if isinstance(vector, Tensor) else vector
         index = list(plan.ports).index(name)
         given = [value for value in values if value is not None][index]
-        _, (_, array) = arrange([given, raw], [name, "vector"], plan.backend.name)
+        _, (_, array) = self.arranged([given, raw], [name, "vector"], plan.backend.name)
         if tuple(array.shape) != tuple(given.shape):
             shapes = f"vector has shape {tuple(array.shape)}, {name} {tuple(given.shape)}"
             message = f"{self.formula.name}: {shapes}"
@@ -271,7 +271,7 @@ class Loss:
             tensors = values
             values = tuple(value.data if isinstance(value, Tensor) else value for value in values)
         self.check_given(values)
-        backend, arrays = arrange(values, names, options.pop("backend", None))
+        backend, arrays = self.arranged(values, names, options.pop("backend", None))
         if tensors is not None:  # gradients travel back to where a Tensor was
             tensors = tuple(
                 value.to(backend.name) if isinstance(value, Tensor) else value for value in tensors
@@ -291,6 +291,16 @@ class Loss:
                 self.plans.clear()
             self.plans[key] = plan
         return plan, arrays, tensors
+
+    def arranged(
+        self, values: Sequence[Any], names: Sequence[str], backend: str | None
+    ) -> tuple[Backend, list[Any]]:
+        """`arrange`, whose errors then begin with the loss's name."""
+        try:
+            return arrange(values, names, backend)
+        except TensorWeaverError as error:
+            message = f"{self.formula.name}: {error}"
+            raise type(error)(message) from error
 
     def question(
         self, backend: Backend, arrays: Sequence[Any], names: Sequence[str], options: dict[str, Any]

@@ -15,7 +15,7 @@ HALF = 0.5
 
 @pointwise(arrays=("weight",))
 def binary_cross_entropy_loss(
-    predictions: Any, targets: Any, *, weight: Any = None, clip: float | None = None
+    predictions: Any, targets: Any, *, weight: Any = None, clip: Any = None
 ) -> Any:
     """Binary cross-entropy of probabilities.
 
@@ -51,7 +51,7 @@ def binary_cross_entropy_loss(
     """
     xp = array_namespace(predictions)
     if clip is not None:
-        if not 0 <= clip < HALF:
+        if not (isinstance(clip, int | float) and 0 <= clip < HALF):
             message = f"binary_cross_entropy_loss: clip must be in [0, 0.5), got {clip!r}"
             raise ArgumentError(message)
         predictions = xp.clip(predictions, clip, 1 - clip)

@@ -8,11 +8,15 @@ import numpy as np
 import pytest
 
 import tensorweaver as tw
-from tensorweaver.backends import get_backend
+from tensorweaver.backends import BACKENDS, get_backend
 from tensorweaver.compiler import compile as weaving
 from tensorweaver.compiler.emit_python import emit_python
 from tensorweaver.compiler.graph import Graph, constant, operation
+from tensorweaver.compiler.interpret import functions_of
+from tensorweaver.compiler.trace import APPLY
+from tensorweaver.primitives import VOCABULARY
 from tests.compiler.formulas import FORMULAS, LABELS, X, Y
+from tests.compiler.test_passes import CASES, graph_of
 from tests.helpers.compare import assert_close
 
 PROGRAM = """
@@ -109,3 +113,19 @@ def test_numbers_are_rendered_without_losing_a_digit(formula):
         for inner in [*node.arguments, node]:
             if inner.is_constant:
                 assert repr(inner.value) in rendered
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_every_library_has_what_kernels_call(name):
+    """Without running anything, so that CuPy is held to it on machines without a GPU."""
+    library = BACKENDS[name]
+    pytest.importorskip(library.package)
+    for formula, kind in CASES:
+        kernel = weaving.weave(
+            graph_of(formula, kind), weaving.Setting(library, "float32", "int64")
+        )
+        called = set(kernel.run.__code__.co_names)
+        assert called <= set(kernel.run.__globals__), (formula, kind)
+    table = functions_of(library, "float32", -1)
+    basic = {row.name for row in VOCABULARY.values() if row.formula is None and row.kind in APPLY}
+    assert basic <= set(table)

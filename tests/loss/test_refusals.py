@@ -16,6 +16,21 @@ ROWS_OF_8 = np.zeros((8, 1))
 
 # What is called, the error, the whole message as a pattern.
 REFUSALS = {
+    "no array": (
+        lambda: MSE("one", [1.0]),
+        tw.DTypeError,
+        r"mse_loss: predictions: expected an array, a number or a nested list of numbers, got str",
+    ),
+    "misspelt backend": (
+        lambda: MSE([1.0], [1.0], backend="numppy"),
+        tw.BackendError,
+        r"mse_loss: unknown backend 'numppy': .*did you mean \"numpy\"",
+    ),
+    "clip that is no number": (
+        lambda: tw.binary_cross_entropy_loss([0.5], [1.0], clip="a"),
+        tw.ArgumentError,
+        r"binary_cross_entropy_loss: clip must be in \[0, 0.5\), got 'a'",
+    ),
     "targets too small": (
         lambda: MSE(ROWS_OF_8, np.zeros(8)),
         tw.ShapeError,
