@@ -81,6 +81,13 @@ def strict(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none", requires=["light"], tags=["matrix"])
+@nox.parametrize("engine", ["interpret", "blocks", "llvm"])
+def engines(session: nox.Session, engine: str) -> None:
+    """Run the whole suite on NumPy with one engine for every call, whatever its size."""
+    run_tests(session, "--backend", "numpy", "--engine", engine, within="light")
+
+
+@nox.session(venv_backend="none", requires=["light"], tags=["matrix"])
 def dask(session: nox.Session) -> None:
     """Run the tests of the matrix on Dask, on arrays of several blocks."""
     run_tests(session, "--require-backend", "--backend", "dask", "-m", "matrix", within="light")
@@ -169,6 +176,12 @@ def pythons(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", requires=["frameworks"], tags=["matrix"])
 def bench(session: nox.Session) -> None:
-    """Run one short round of the latency benchmark, so that it cannot rot; no time is asserted."""
-    script = str(ROOT / "benchmarks" / "latency.py")
-    run(session, script, "--quick", *session.posargs, within="frameworks")
+    """Measure against PyTorch, JAX, scikit-learn and NumPy, into `benchmarks/results/`; no time is
+    asserted. Under CI, or with `-- --quick`, one short round shows that it runs.
+    """
+    quick = bool(os.environ.get("CI")) or "--quick" in session.posargs
+    for name in ("latency", "first_call", "cpu"):
+        folder = Path("benchmarks")
+        ends = ["--quick"] if quick else ["--output", str(folder / "results" / f"{name}.json")]
+        script = str(folder / f"{name}.py")
+        run(session, script, *ends, *session.posargs, within="frameworks")

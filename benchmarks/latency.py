@@ -10,16 +10,13 @@ is the result: absolute times depend on what else the machine does.
 from __future__ import annotations
 
 import argparse
-import datetime as dt
-import json
-import platform
-import statistics
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from harness.measure import quartiles
+from harness.report import heading, write
 
 import tensorweaver as tw
 
@@ -80,14 +77,11 @@ def measure(ours: Callable[[], Any], theirs: Callable[[], Any], rounds: int, cal
             for _ in range(calls):
                 function()
             times[name].append((time.perf_counter() - start) / calls * 1e6)
-    medians = {name: statistics.median(values) for name, values in times.items()}
-    spread = {
-        name: [round(q, 2) for q in statistics.quantiles(values, n=4)]
-        for name, values in times.items()
-    }
+    spread = {name: quartiles(values) for name, values in times.items()}
+    medians = {name: middle for name, (_, middle, _) in spread.items()}
     return {
         "microseconds": {name: round(value, 2) for name, value in medians.items()},
-        "quartiles": spread,
+        "quartiles": {name: [round(q, 2) for q in values] for name, values in spread.items()},
         "ratio": round(medians["tensorweaver"] / medians["torch"], 3),
     }
 
@@ -107,15 +101,12 @@ def main() -> None:
         print(f"{name:<36} {ours_us:>12.1f} {theirs_us:>10.1f} {row['ratio']:>7.2f}")
     if arguments.output:
         report = {
-            "benchmark": "latency",
-            "date": dt.datetime.now(dt.UTC).date().isoformat(),
-            "machine": {"processor": platform.machine(), "python": platform.python_version()},
-            "versions": {name: version(name) for name in ("tensorweaver", "numpy", "torch")},
+            **heading("latency", ("tensorweaver", "numpy", "torch")),
             "shape": [ROWS, CLASSES],
             "dtype": "float32",
             "rows": found,
         }
-        arguments.output.write_text(json.dumps(report, indent=2) + "\n")
+        write(report, arguments.output)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ from tensorweaver.backends import (
 )
 from tensorweaver.backends.validation import use_validation
 from tensorweaver.check import GradientMismatchError, check_gradient
+from tensorweaver.compiler.engines import set_engine
+from tensorweaver.compiler.parallel import get_num_threads, set_num_threads
 from tensorweaver.errors import (
     ArgumentError,
     BackendError,
@@ -74,6 +76,7 @@ __all__ = [
     "check_gradient",
     "cross_entropy_loss",
     "get_backend",
+    "get_num_threads",
     "huber_loss",
     "is_grad_enabled",
     "kl_div_loss",
@@ -88,6 +91,8 @@ __all__ = [
     "pointwise",
     "rowwise",
     "set_backend",
+    "set_engine",
+    "set_num_threads",
     "sigmoid",
     "smooth_l1_loss",
     "softmax",

@@ -2,12 +2,15 @@
 
 A test that takes `backend`, `xp`, `to_array` or `to_numpy` runs once for every backend chosen by
 `--backend` (repeatable, or a comma list) or by `TENSORWEAVER_TEST_BACKENDS`; without either, on
-NumPy. A backend that this machine lacks skips its tests with the library's own reason;
-`--require-backend` makes them fail instead.
+NumPy. `--engine` chooses who computes losses of NumPy arrays. A backend that this machine lacks
+skips its tests with the library's own reason; `--require-backend` makes them fail instead.
 """
 
 import os
 import random
+import shutil
+import sys
+import tempfile
 import zlib
 
 import hypothesis
@@ -43,6 +46,11 @@ def pytest_addoption(parser):
         help="fail where a chosen backend cannot be used, instead of skipping",
     )
     group.addoption(
+        "--engine",
+        metavar="NAME",
+        help="who computes losses of NumPy arrays; see tensorweaver.set_engine",
+    )
+    group.addoption(
         "--seed", type=int, help="seed of the rng fixture; random without it, 0 where CI=true"
     )
 
@@ -52,6 +60,12 @@ def pytest_configure(config):
         config.option.seed = 0 if IN_CI else random.SystemRandom().randrange(2**32)
     config.stash[SEED] = config.option.seed
     config.stash[BACKENDS] = chosen_backends(config.option.backend)
+    if config.option.engine:
+        os.environ["TENSORWEAVER_ENGINE"] = config.option.engine
+    if "TENSORWEAVER_CACHE" not in os.environ:  # the user's own stays as it is
+        folder = tempfile.mkdtemp(prefix="tensorweaver-tests-")
+        os.environ["TENSORWEAVER_CACHE"] = folder
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 def chosen_backends(options):
@@ -67,7 +81,9 @@ def chosen_backends(options):
 
 def pytest_report_header(config):
     backends = ", ".join(config.stash[BACKENDS])
-    return f"tensorweaver: backends {backends}; repeat with --seed {config.stash[SEED]}"
+    engine = os.environ.get("TENSORWEAVER_ENGINE", "of each call's choice")
+    seed = config.stash[SEED]
+    return f"tensorweaver: backends {backends}; engine {engine}; repeat with --seed {seed}"
 
 
 # -------------------------------------------------------------------------------- collection
@@ -151,12 +167,11 @@ def rng(request):
 
 
 @pytest.fixture(autouse=True)
-def default_backend_is_restored():
-    """A test that sets the process-wide backend leaves no trace."""
+def choices_are_restored():
+    """A test that sets the process-wide backend, engine or number of threads leaves no trace."""
     yield
-    import sys
-
     if "tensorweaver" in sys.modules:
-        restore = getattr(sys.modules["tensorweaver"], "set_backend", None)
-        if restore is not None:
-            restore(None)
+        for choose in ("set_backend", "set_engine", "set_num_threads"):
+            restore = getattr(sys.modules["tensorweaver"], choose, None)
+            if restore is not None:
+                restore(None)

@@ -1,5 +1,6 @@
 """NumPy: the home of scalars, and the standard's own namespace since version 2."""
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import ModuleType
@@ -15,6 +16,8 @@ from tensorweaver.errors import DTypeError
 __all__ = ["NumPyBackend"]
 
 SCALARS = {"float32": np.float32, "float64": np.float64}
+BEYOND_FLOAT32 = 2.0**128 - 2.0**103
+"""What rounds to infinity, not to the largest float32."""
 
 
 class NumPyBackend(Backend):
@@ -78,9 +81,12 @@ class NumPyBackend(Backend):
 
     def quotient(self, total: Any, divisor: Any, dtype: str) -> Any:
         """A NumPy scalar, as `np.mean` gives."""
-        if divisor:
-            return SCALARS[dtype](total / divisor)
-        return SCALARS[dtype](total if np.isnan(total) else 0.0)
+        if not divisor:
+            return SCALARS[dtype](total if np.isnan(total) else 0.0)
+        found = total / divisor
+        if dtype == "float32" and abs(found) >= BEYOND_FLOAT32:  # NumPy would warn
+            found = math.copysign(math.inf, found)
+        return SCALARS[dtype](found)
 
     def inverse(self, divisor: Any, dtype: str) -> Any:
         """A Python number takes part in any dtype."""

@@ -1,6 +1,7 @@
 """The only door to the compiler: from a formula's graph to its derivatives, and to kernels.
 
     trace -> recognise -> (differentiate) -> simplify -> lower -> simplify -> emit -> bind
+                                                                           -> schedule -> blocks
 
 Each arrow is one function from graph to graph or from graph to text; what runs the text is the
 engine.
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tensorweaver.compiler import differentiate
 from tensorweaver.compiler.emit_python import emit_python
+from tensorweaver.compiler.engines import fused_kernels
 from tensorweaver.compiler.graph import (
     Graph,
     Level,
@@ -30,6 +32,9 @@ from tensorweaver.compiler.trace import trace
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tensorweaver.compiler.fused import FusedKernel
+    from tensorweaver.compiler.schedule import Output
+
 __all__ = [
     "COUNT_SEED",
     "SEED",
@@ -42,6 +47,7 @@ __all__ = [
     "reduces_rows",
     "trace_formula",
     "weave",
+    "weave_fused",
 ]
 
 SEED = input_node("seed", Level.SCALAR)
@@ -113,15 +119,13 @@ def prepare(graph: Graph) -> Graph:
 
 
 def weave(graph: Graph, setting: Setting) -> Kernel:
-    """A kernel that computes `graph`, by the engine that the backend names."""
-    return ENGINES[setting.backend.engine](prepare(graph), setting)
-
-
-def interpret(graph: Graph, setting: Setting) -> Kernel:
-    """The engine that calls the library's own functions, one a step."""
-    text = emit_python(graph)
+    """A kernel that computes `graph` with the library's own functions, one a step."""
+    text = emit_python(prepare(graph))
     return Kernel(bind(text, setting), text.source, "interpret")
 
 
-ENGINES = {"interpret": interpret}
-"""Who turns a prepared graph into a kernel, by the name that a backend gives."""
+def weave_fused(
+    graph: Graph, outputs: tuple[Output, ...], engine: str, dtype: str, *, rowwise: bool
+) -> FusedKernel:
+    """A kernel that computes `graph` block by block on NumPy arrays, by `engine`."""
+    return fused_kernels(engine)(prepare(graph), outputs, dtype, rowwise=rowwise)

@@ -8,6 +8,7 @@ equality is identity and common subexpressions are shared by construction.
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -79,6 +80,12 @@ INTEGRAL |= {"where", "maximum", "minimum", "remainder", "floor_divide"}
 
 interned: WeakValueDictionary[tuple[Any, ...], Node] = WeakValueDictionary()
 interning = threading.Lock()
+if hasattr(os, "register_at_fork"):  # a child must not inherit the lock from another thread
+    os.register_at_fork(
+        before=interning.acquire,
+        after_in_parent=interning.release,
+        after_in_child=interning.release,
+    )
 
 
 def intern_node(

@@ -19,9 +19,7 @@ __all__ = ["hessian", "hessian_diagonal", "hessian_product"]
 def hessian_product(plan: Plan, name: str, arrays: Sequence[Any], vector: Any) -> Any:
     """The Hessian of the reduced loss by the argument `name`, times `vector`."""
     check_divisor(plan, name)
-    entered = plan.ports[name].enter(vector)
-    (product,) = plan.derivative("hessian_product", (name,), arrays, entered)
-    return plan.leave(name, product)
+    return plan.second_derivative("hessian_product", name, arrays, vector)
 
 
 def hessian_diagonal(plan: Plan, name: str, arrays: Sequence[Any]) -> Any:
@@ -33,10 +31,9 @@ def hessian_diagonal(plan: Plan, name: str, arrays: Sequence[Any]) -> Any:
     if plan.formula.rowwise and port.small[plan.frame.axis] != port.large[plan.frame.axis]:
         refuse_shape(plan, name)
     try:
-        (diagonal,) = plan.derivative("hessian_diagonal", (name,), arrays)
+        return plan.second_derivative("hessian_diagonal", name, arrays)
     except NoDiagonalError:
         return diagonal_from_products(plan, name, arrays)
-    return plan.leave(name, diagonal)
 
 
 def hessian(plan: Plan, name: str, arrays: Sequence[Any]) -> Any:

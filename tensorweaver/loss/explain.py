@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tensorweaver.backends import get_backend
-from tensorweaver.compiler.compile import weave
+from tensorweaver.compiler.compile import weave, weave_fused
+from tensorweaver.compiler.engines import engine_named
 from tensorweaver.compiler.graph import Graph, Level
 from tensorweaver.compiler.kernel import Setting
+from tensorweaver.compiler.schedule import Output
 from tensorweaver.loss.options import chosen_options
 from tensorweaver.loss.variant import VariantKey, variant_of
 
@@ -77,8 +79,8 @@ def text(plan: Plan, arrays: Sequence[Any]) -> str:
     return "\n".join(lines)
 
 
-def source(formula: Formula, backend_name: str, options: Mapping[str, Any]) -> str:
-    """The text of the kernel for value and gradient in float32, as `backend_name` runs it."""
+def source(formula: Formula, where: str, options: Mapping[str, Any]) -> str:
+    """The text of the kernel for value and gradient in float32, as a backend or engine runs it."""
     roles = tuple(
         None
         if name in formula.array_options
@@ -93,7 +95,14 @@ def source(formula: Formula, backend_name: str, options: Mapping[str, Any]) -> s
             raise TypeError(message)
     chosen = chosen_options(formula, options)
     key = VariantKey(roles, weighted=False, masked=False, poisoned=False, options=chosen)
-    backend = get_backend(backend_name)
-    setting = Setting(backend, "float32", backend.label_dtype())
     variant = variant_of(formula, key)
-    return variant.kernel(setting, "value_and_gradient", formula.differentiable).source
+    wrt = formula.differentiable
+    engine = engine_named(where)
+    if engine in {None, "interpret"}:
+        backend = get_backend("numpy" if engine else where)
+        setting = Setting(backend, "float32", backend.label_dtype())
+        return variant.kernel(setting, "value_and_gradient", wrt).source
+    gradients = (Output(variant.nodes[name].level) for name in wrt)
+    outputs = (Output(variant.level, total=True), *gradients)
+    graph = variant.graph("value_and_gradient", wrt)
+    return weave_fused(graph, outputs, engine, "float32", rowwise=formula.rowwise).source

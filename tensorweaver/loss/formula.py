@@ -17,9 +17,10 @@ a class; `target` is either class indices or a number an element, told apart by 
 shape."""
 
 COMMON_NAMES = {"reduction", "sample_weight", "where", "axis", "backend", "wrt", "out", "vector"}
+COMMON_OPTIONS = {"reduction": "mean", "sample_weight": None, "where": None, "backend": None}
 COMMON_REDUCTIONS = ("mean", "sum", "none")
 MORE_REDUCTIONS = {"batchmean"}
-KERNEL_NAMES = {"row_size", "seed", "count_seed"}
+KERNEL_NAMES = {"row_size", "seed", "count_seed", "class_index"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +73,21 @@ class Formula:
     def takes_labels(self) -> bool:
         """Whether an argument holds class indices, or may."""
         return not {"label", "target"}.isdisjoint(self.roles.values())
+
+    def public_signature(self) -> inspect.Signature:
+        """The formula's signature with the options common to all losses."""
+        parameters = [
+            inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+            for name in self.arguments
+        ]
+        options = {**dict.fromkeys(self.array_options), **self.options}
+        if self.rowwise:
+            options["axis"] = -1
+        parameters += [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
+            for name, default in {**options, **COMMON_OPTIONS}.items()
+        ]
+        return inspect.Signature(parameters)
 
     @staticmethod
     def read(

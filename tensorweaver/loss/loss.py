@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
-import inspect
+import math
 import pickle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tensorweaver.backends import arrange
+from tensorweaver.compiler import engines
+from tensorweaver.compiler.engines import Engine, engine_for
 from tensorweaver.compiler.trace import Tracer
 from tensorweaver.errors import ArgumentError, DTypeError, TensorWeaverError, TraceError
 from tensorweaver.loss import curvature, explain
@@ -21,6 +23,7 @@ from tensorweaver.loss.arguments import (
     check_reduction,
     is_floating,
 )
+from tensorweaver.loss.fused_plan import FusedPlan
 from tensorweaver.loss.options import chosen_options, frozen
 from tensorweaver.loss.plan import Plan, Question
 from tensorweaver.tensor import Tensor
@@ -34,7 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["Loss"]
 
 PLANS_KEPT = 1024
-COMMON = {"reduction": "mean", "sample_weight": None, "where": None, "backend": None}
 NDARRAY = np.ndarray
 
 
@@ -78,7 +80,7 @@ class Loss:
         self.formula = formula
         self.plans: dict[Any, Plan] = {}
         functools.update_wrapper(self, formula.function)
-        self.__signature__ = public_signature(formula)
+        self.__signature__ = formula.public_signature()
 
     def __repr__(self) -> str:
         return f"<Loss {self.formula.name}{self.__signature__}>"
@@ -127,7 +129,8 @@ class Loss:
         """
         plan, values, tensors = self.opened(arrays, options)
         names = self.wrt_names(wrt, plan)
-        gradients = plan.gradient(names, values)
+        targets = self.targets(out, wrt, names, plan, values)
+        gradients = plan.gradient(names, values, targets)
         return self.deliver(gradients, wrt, out, plan, tensors)
 
     def value_and_grad(
@@ -136,7 +139,8 @@ class Loss:
         """The loss and its gradient, in one pass; the arguments are those of `grad`."""
         plan, values, tensors = self.opened(arrays, options)
         names = self.wrt_names(wrt, plan)
-        value, gradients = plan.value_and_gradient(names, values)
+        targets = self.targets(out, wrt, names, plan, values)
+        value, gradients = plan.value_and_gradient(names, values, targets)
         gradient = self.deliver(gradients, wrt, out, plan, tensors)
         return (value if tensors is None else Tensor(value)), gradient
 
@@ -205,10 +209,29 @@ class Loss:
         plan, values, _ = self.opened(arrays, options)
         print(explain.text(plan, values))  # noqa: T201 - printing is what it is for
 
-    def source(self, backend: str = "numpy", **options: Any) -> str:
-        """The text of the kernel that computes value and gradient in float32 on `backend`.
+    def engine(self, *arrays: Any, **options: Any) -> Engine:
+        """Who would compute this call, and why: `.name` and `.reason`.
 
-        `options` are the formula's own, such as `delta=2.0`.
+        See `tensorweaver.set_engine`.
+        """
+        plan, _, _ = self.open(arrays, options)
+        return self.engine_of(plan.backend, plan.frame.full)
+
+    def engine_of(self, backend: Backend, shape: tuple[int, ...]) -> Engine:
+        """Who computes the loss of arguments of that shape."""
+        return engine_for(backend.name, math.prod(shape), rowwise=self.formula.rowwise)
+
+    def source(self, backend: str = "numpy", **options: Any) -> str:
+        """The text of the kernel that computes value and gradient in float32.
+
+        Parameters
+        ----------
+        backend
+            A library, such as `"numpy"`, or an engine for large NumPy arrays: `"blocks"` for the
+            text of one block, `"llvm"` (or `"numba"`) for LLVM's language, as it is for rows of
+            many classes.
+        **options
+            The formula's own options, such as `delta=2.0`.
         """
         return explain.source(self.formula, backend, options)
 
@@ -236,7 +259,7 @@ class Loss:
             options.pop("where", None),
         )
         # The common case first: NumPy arrays, seen before.
-        signature: list[Any] = []
+        signature: list[Any] = [engines.process.chosen]
         for value in values:
             if type(value) is NDARRAY:
                 signature += (value.dtype, value.shape)
@@ -286,7 +309,8 @@ class Loss:
             message = f"{self.formula.name}: options must be numbers or strings, got {given!r}"
             raise ArgumentError(message) from error
         if plan is None:
-            plan = Plan(self.formula, question)
+            made = Plan if question.engine == "interpret" else FusedPlan
+            plan = made(self.formula, question)
             if len(self.plans) >= PLANS_KEPT:
                 self.plans.clear()
             self.plans[key] = plan
@@ -333,6 +357,7 @@ class Loss:
                 if what is not None and what.dtype in LABEL_DTYPES
             ),
             not all(backend.has_numbers(array) for array in given),
+            self.engine_of(backend, given[0].shape).name,
         )
 
     def bind(self, arrays: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, ...]:
@@ -395,24 +420,35 @@ class Loss:
             raise ArgumentError(message)
         return wrt or self.formula.differentiable[0]
 
+    def targets(
+        self, out: Any, wrt: Any, names: tuple[str, ...], plan: Plan, values: Sequence[Any]
+    ) -> tuple[Any, ...]:
+        """The arrays that gradients are to be written into, checked; none without `out`."""
+        if out is None:
+            return ()
+        targets = (out,) if is_single(wrt, names) else tuple(out)
+        if len(targets) != len(names):
+            counts = f"{len(names)} arrays, got {len(targets)}"
+            message = f"{self.formula.name}: out must hold {counts}"
+            raise ArgumentError(message)
+        if len({id(raw(target)) for target in targets}) < len(targets):
+            message = f"{self.formula.name}: out holds the same array twice"
+            raise ArgumentError(message)
+        given = dict(zip(plan.ports, (v for v in values if v is not None), strict=True))
+        for target, name in zip(targets, names, strict=True):
+            check_out(self.formula.name, raw(target), plan.backend, given[name])
+        return tuple(map(raw, targets))
+
     def deliver(
         self, gradients: list[Any], wrt: Any, out: Any, plan: Plan, tensors: Sequence[Any] | None
     ) -> Any:
         """The gradients as they were asked for: one or a tuple, new or written into `out`."""
-        single = isinstance(wrt, str) or (wrt is None and len(gradients) == 1)
+        single = is_single(wrt, gradients)
         if out is not None:
             targets = (out,) if single else tuple(out)
-            if len(targets) != len(gradients):
-                counts = f"{len(gradients)} arrays, got {len(targets)}"
-                message = f"{self.formula.name}: out must hold {counts}"
-                raise ArgumentError(message)
-            if len({id(raw(target)) for target in targets}) < len(targets):
-                message = f"{self.formula.name}: out holds the same array twice"
-                raise ArgumentError(message)
             for target, gradient in zip(targets, gradients, strict=True):
-                check_out(self.formula.name, raw(target), plan.backend, gradient)
-            for target, gradient in zip(targets, gradients, strict=True):
-                plan.backend.write(raw(target), gradient)
+                if raw(target) is not gradient:
+                    plan.backend.write(raw(target), gradient)
             return out if single else targets
         delivered = [as_given(gradient, tensors) for gradient in gradients]
         return delivered[0] if single else tuple(delivered)
@@ -438,6 +474,11 @@ def raw(value: Any) -> Any:
     return value.data if isinstance(value, Tensor) else value
 
 
+def is_single(wrt: Any, names: Sequence[Any]) -> bool:
+    """Whether one gradient is meant, and not a tuple of one."""
+    return isinstance(wrt, str) or (wrt is None and len(names) == 1)
+
+
 def as_given(array: Any, tensors: Sequence[Any] | None) -> Any:
     return array if tensors is None else Tensor(array)
 
@@ -448,19 +489,3 @@ def load_loss(module: str, name: str) -> Any:
     for part in name.split("."):
         found = getattr(found, part)
     return found
-
-
-def public_signature(formula: Formula) -> inspect.Signature:
-    """The formula's signature with the options common to all losses."""
-    parameters = [
-        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        for name in formula.arguments
-    ]
-    options = {**dict.fromkeys(formula.array_options), **formula.options}
-    if formula.rowwise:
-        options["axis"] = -1
-    parameters += [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
-        for name, default in {**options, **COMMON}.items()
-    ]
-    return inspect.Signature(parameters)

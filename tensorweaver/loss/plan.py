@@ -6,6 +6,7 @@ formula: let the arguments in, run the kernel, reduce.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -47,6 +48,7 @@ class Question(NamedTuple):
     options: tuple[Option, ...]
     labels_visible: bool
     simulated: bool
+    engine: str = "interpret"
 
 
 class Plan:
@@ -98,7 +100,6 @@ class Plan:
         self.not_real = labels | {"where"}
         self.divisor = self.fixed_divisor()
         self.kernels: dict[Any, Callable[..., Any]] = {}
-        self.run_value = self.value_kernel()
 
     # ---------------------------------------------------------------------------------- preparation
     def make_ports(
@@ -144,7 +145,8 @@ class Plan:
             found = self.kernels[key] = made.run
         return found
 
-    def value_kernel(self) -> Callable[..., Any]:
+    @functools.cached_property
+    def run_value(self) -> Callable[..., Any]:
         """The kernel of the losses; a library that differentiates is told our derivatives."""
         run = self.kernel("value")
         rows_alone = not self.formula.rowwise or self.variant.value.outputs[0].level <= Level.ROW
@@ -193,7 +195,7 @@ class Plan:
         """The plan for `ignore_index=None`; this one where the formula does not take None."""
         options = {**thawed(self.question.options), "ignore_index": None}
         try:
-            return Plan(self.formula, self.question._replace(options=frozen(options)))
+            return type(self)(self.formula, self.question._replace(options=frozen(options)))
         except Exception:  # noqa: BLE001 - a formula may fail in any way
             return self
 
@@ -245,21 +247,25 @@ class Plan:
             else self.backend.astype(losses, self.result_dtype)
         )
 
-    def derivative(
-        self, kind: str, wrt: tuple[str, ...], arrays: Sequence[Any], *more: Any
-    ) -> list[Any]:
-        """The outputs of a derivative's kernel, one for each of `wrt`."""
+    def second_derivative(
+        self, kind: str, name: str, arrays: Sequence[Any], vector: Any = None
+    ) -> Any:
+        """The Hessian's diagonal, or its product with a vector, by one argument."""
         inputs = self.let_in(arrays)
-        run = self.kernel(kind, wrt)
+        run = self.kernel(kind, (name,))
+        more = () if vector is None else (self.ports[name].enter(vector),)
         with self.backend.quiet():
             seed = self.seed(self.count(inputs))
-            results = run(*inputs, self.frame.classes, seed, *more)
-        return list(as_tuple(results))
+            found = run(*inputs, self.frame.classes, seed, *more)
+        return self.leave(name, found)
 
     def value_and_gradient(
-        self, wrt: tuple[str, ...], arrays: Sequence[Any]
+        self, wrt: tuple[str, ...], arrays: Sequence[Any], targets: Sequence[Any] = ()
     ) -> tuple[Any, list[Any]]:
-        """The loss and its gradient by each of `wrt`, in one run."""
+        """The loss and its gradient by each of `wrt`, in one run; `targets` are the arrays that the
+        gradients go to in the end, which a plan may use.
+        """
+        del targets
         if self.divisor_moves(wrt):
             return self.mean_and_gradient(wrt, arrays, 1.0)
         inputs = self.let_in(arrays)
@@ -270,11 +276,18 @@ class Plan:
             value = self.reduce(losses, divisor)
         return value, [self.leave(name, g) for name, g in zip(wrt, gradients, strict=True)]
 
-    def gradient(self, wrt: tuple[str, ...], arrays: Sequence[Any]) -> list[Any]:
-        """The gradient of the reduced loss by each of `wrt`."""
+    def gradient(
+        self, wrt: tuple[str, ...], arrays: Sequence[Any], targets: Sequence[Any] = ()
+    ) -> list[Any]:
+        """The gradient of the reduced loss by each of `wrt`; `targets` as for the value with it."""
+        del targets
         if self.divisor_moves(wrt):
             return self.mean_and_gradient(wrt, arrays, 1.0)[1]
-        gradients = self.derivative("gradient", wrt, arrays)
+        inputs = self.let_in(arrays)
+        run = self.kernel("gradient", wrt)
+        with self.backend.quiet():
+            seed = self.seed(self.count(inputs))
+            gradients = as_tuple(run(*inputs, self.frame.classes, seed))
         return [self.leave(name, g) for name, g in zip(wrt, gradients, strict=True)]
 
     def divisor_moves(self, wrt: tuple[str, ...]) -> bool:

@@ -7,6 +7,7 @@ copy).
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +82,15 @@ class Port:
         self.native = frame.backend.dtype(described.dtype)
         self.small, self.large = self.shapes(role)
         self.steps = self.make_steps()
+        self.of_rows = frame.rowwise and (
+            role in {"label", "row"}
+            or (role in {"weights", "mask"} and len(frame.losses) < len(frame.full))
+        )
+        self.view_steps = self.make_view_steps(role)
+        #: Has the argument a number of its own for every place that a kernel sees?
+        self.whole = self.large == self.small and (
+            math.prod(self.small) == math.prod(described.shape)
+        )
 
     def shapes(self, role: Role | str) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The argument's own shape lined up with the elements, and the shape it is broadcast to."""
@@ -109,6 +119,41 @@ class Port:
             steps.append(self.frame.enter)
         return steps
 
+    def make_view_steps(self, role: Role | str) -> list[Callable[[Any], Any]]:
+        """How a kernel that works on blocks sees the argument: nothing is copied or converted."""
+        xp, frame, shape = self.frame.backend.namespace(), self.frame, self.described.shape
+        steps: list[Callable[[Any], Any]] = []
+        if self.of_rows and role in {"label", "row"}:
+            return steps
+        if self.of_rows:
+            padded = shape + (1,) * (len(frame.losses) - len(shape))
+            if padded != shape:
+                steps.append(partial(xp.reshape, shape=padded))
+            if padded != frame.losses:
+                steps.append(partial(xp.broadcast_to, shape=frame.losses))
+            return steps
+        if self.small != shape:
+            steps.append(partial(xp.reshape, shape=self.small))
+        if self.large != self.small:
+            steps.append(partial(xp.broadcast_to, shape=self.large))
+        if frame.rowwise and frame.axis != len(frame.full) - 1:
+            steps.append(partial(xp.moveaxis, source=frame.axis, destination=-1))
+        return steps
+
+    def view(self, array: Any) -> Any:
+        """The argument as a kernel that works on blocks sees it."""
+        for step in self.view_steps:
+            array = step(array)
+        return array
+
+    @property
+    def inside(self) -> tuple[int, ...]:
+        """The shape that its gradient has inside: the class axis last."""
+        if not (self.frame.rowwise and self.frame.backend.wants_classes_last):
+            return self.large
+        axis = self.frame.axis
+        return (*self.large[:axis], *self.large[axis + 1 :], self.large[axis])
+
     def enter(self, array: Any) -> Any:
         """The argument as the kernel takes it."""
         for step in self.steps:
@@ -119,13 +164,7 @@ class Port:
         """The kernel's gradient in the argument's own shape and dtype."""
         backend = self.frame.backend
         xp = backend.namespace()
-        inside = self.large
-        if self.frame.moved:
-            inside = (
-                *inside[: self.frame.axis],
-                *inside[self.frame.axis + 1 :],
-                inside[self.frame.axis],
-            )
+        inside = self.inside
         if tuple(getattr(gradient, "shape", ())) != inside or not backend.owns(type(gradient)):
             gradient = backend.asarray(gradient, self.dtype, device)
             gradient = backend.writable_copy(xp.broadcast_to(gradient, inside))

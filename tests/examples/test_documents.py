@@ -6,6 +6,7 @@ import tomllib
 import pytest
 
 import tensorweaver as tw
+from tensorweaver.compiler import engines
 from tests.architecture.source import PACKAGE
 from tests.examples.documents import DOCUMENTS, ROOT, code_blocks, links, losses_table, run_blocks
 
@@ -24,7 +25,8 @@ def read(path):
 
 
 @documents
-def test_code_runs_and_prints_what_it_says(document, capsys):
+def test_code_runs_and_prints_what_it_says(document, capsys, monkeypatch):
+    monkeypatch.setattr(engines.process, "environment", None)  # the guides tell the default
     said = run_blocks(read(document))
     assert capsys.readouterr().out.splitlines() == said
 

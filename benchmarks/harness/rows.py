@@ -1,0 +1,97 @@
+"""The table of what is measured: a loss on arrays of one shape a row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness import formulas
+
+if TYPE_CHECKING:
+    from harness.formulas import Formulas
+
+__all__ = ["DTYPES", "MODES", "ROWS", "Case", "Row", "make_case"]
+
+DTYPES = ("float32", "float64")
+MODES = ("value", "value_and_grad")
+MANY = (2**24,)
+#: The longest axis of a quick run.
+QUICK = 500
+
+
+@dataclass(frozen=True)
+class Row:
+    """A loss, and the shape of its predictions."""
+
+    name: str
+    formulas: Formulas
+    shape: tuple[int, ...]
+
+    def shape_for(self, *, quick: bool) -> tuple[int, ...]:
+        """The shape, or a small one like it."""
+        return tuple(min(size, QUICK) for size in self.shape) if quick else self.shape
+
+
+ROWS = {
+    row.name: row
+    for row in (
+        Row("mse", formulas.MSE, MANY),
+        Row("huber", formulas.HUBER, MANY),
+        Row("bce_with_logits", formulas.BINARY_CROSS_ENTROPY_WITH_LOGITS, MANY),
+        Row("kl_div", formulas.KL_DIV, MANY),
+        Row("ce_65536x10", formulas.CROSS_ENTROPY, (65_536, 10)),
+        Row("ce_100000x100", formulas.CROSS_ENTROPY, (100_000, 100)),
+        Row("ce_8192x1000", formulas.CROSS_ENTROPY, (8_192, 1_000)),
+        Row("ce_512x32768", formulas.CROSS_ENTROPY, (512, 32_768)),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A row in one dtype and mode, with its numbers and what is true of them."""
+
+    row: Row
+    dtype: str
+    mode: str
+    arrays: tuple[np.ndarray, ...]
+    loss: float = 0.0
+    gradient: np.ndarray | None = field(default=None, repr=False)
+
+    @property
+    def formulas(self) -> Formulas:
+        """How everybody spells the loss."""
+        return self.row.formulas
+
+    @property
+    def wants_gradient(self) -> bool:
+        """Whether the mode asks for a gradient as well."""
+        return self.mode == "value_and_grad"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the predictions."""
+        return self.arrays[0].shape
+
+    @property
+    def copies(self) -> tuple[np.ndarray, ...]:
+        """The numbers, in memory of their own."""
+        return tuple(array.copy() for array in self.arrays)
+
+    @property
+    def bytes_moved(self) -> int:
+        """What must be moved at least: every input read once, the gradient written once."""
+        read = sum(array.nbytes for array in self.arrays)
+        return read + self.wants_gradient * self.arrays[0].nbytes
+
+
+def make_case(row: Row, dtype: str, mode: str, *, quick: bool) -> Case:
+    """The case with its numbers, and the loss and gradient of plain NumPy in float64."""
+    arrays = row.formulas.draw(np.random.default_rng(0), row.shape_for(quick=quick), dtype)
+    exact: list[Any] = [a.astype(np.float64) if a.dtype.kind == "f" else a for a in arrays]
+    if mode == "value":
+        return Case(row, dtype, mode, arrays, float(row.formulas.numpy_value(*exact)))
+    loss, gradient = row.formulas.numpy_value_and_grad(*exact)
+    return Case(row, dtype, mode, arrays, float(loss), gradient)

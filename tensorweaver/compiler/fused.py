@@ -1,0 +1,115 @@
+"""What the engines for large NumPy arrays have in common: from whole arrays to blocks and back."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tensorweaver.compiler.graph import Level, Node
+from tensorweaver.compiler.schedule import CLASS_INDEX
+from tensorweaver.compiler.tiles import Operand
+from tensorweaver.compiler.trace import ROW_SIZE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tensorweaver.compiler.graph import Graph
+    from tensorweaver.compiler.schedule import Output
+
+__all__ = ["FusedKernel"]
+
+Array = np.ndarray[Any, Any]
+DTYPES = {"integral": "int64", "boolean": "bool"}
+
+
+class FusedKernel:
+    """A graph that is computed block by block, its results summed up or written where they belong.
+
+    Parameters
+    ----------
+    graph
+        A prepared graph.
+    outputs
+        What becomes of each of its outputs.
+    dtype
+        The dtype of all real numbers inside.
+    rowwise
+        Whether the elements stand in rows.
+    """
+
+    engine: str
+
+    @property
+    def source(self) -> str:
+        """The text that runs."""
+        raise NotImplementedError
+
+    def __init__(
+        self, graph: Graph, outputs: tuple[Output, ...], dtype: str, *, rowwise: bool
+    ) -> None:
+        self.graph = graph
+        self.outputs = outputs
+        self.rowwise = rowwise
+        self.real = np.dtype(dtype)
+        inputs = graph.inputs
+        self.scalars = [n for n in inputs if n.level is Level.SCALAR and n is not ROW_SIZE]
+        self.arrays = [n for n in inputs if n.level > Level.SCALAR and n is not CLASS_INDEX]
+        self.filled = [output for output in outputs if not output.total]
+        self.totals = len(outputs) - len(self.filled)
+
+    def dtype_of(self, node: Node) -> np.dtype[Any]:
+        """What the kernel takes an input for."""
+        return self.real if node.kind == "real" else np.dtype(DTYPES[node.kind])
+
+    def operands(self, inputs: Sequence[Array], results: Sequence[Array]) -> list[Operand]:
+        """All arrays of a call."""
+        read = [
+            Operand(array, node.level, self.dtype_of(node))
+            for node, array in zip(self.arrays, inputs, strict=True)
+        ]
+        written = [
+            Operand(array, output.level, self.real, written=True)
+            for output, array in zip(self.filled, results, strict=True)
+        ]
+        return read + written
+
+    def __call__(
+        self,
+        shape: tuple[int, ...],
+        classes: int,
+        inputs: Sequence[Array],
+        scalars: Sequence[float],
+        results: Sequence[Array],
+    ) -> list[float]:
+        """Fill `results`, and give the totals.
+
+        Parameters
+        ----------
+        shape
+            Of the rows; for a pointwise graph of the elements.
+        classes
+            How many elements a row has.
+        inputs
+            The graph's array inputs in order: elements `(*shape, classes)` or, pointwise, `shape`;
+            row values `shape`. Any dtype and strides.
+        scalars
+            The graph's scalar inputs in order, but for the number of classes.
+        results
+            The arrays to fill, for every output that is no total. One may be an input, number for
+            number: a block is read before it is written. It must not overlap one in another way.
+        """
+        if not math.prod(shape):
+            return [0.0] * self.totals
+        return self.run(shape, classes, self.operands(inputs, results), scalars)
+
+    def run(
+        self,
+        shape: tuple[int, ...],
+        classes: int,
+        operands: list[Operand],
+        scalars: Sequence[float],
+    ) -> list[float]:
+        """Walk over the blocks."""
+        raise NotImplementedError

@@ -1,0 +1,1 @@
+"""Graphs in the language of LLVM: vectors of numbers in registers, loops over memory."""

@@ -1,0 +1,306 @@
+"""The engine that compiles a graph to machine code."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import struct
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tensorweaver.compiler.blocks import BlockKernel
+from tensorweaver.compiler.fused import FusedKernel
+from tensorweaver.compiler.graph import Level
+from tensorweaver.compiler.llvm.jit import compile_text, converts_halves
+from tensorweaver.compiler.llvm.kernels import (
+    KINDS,
+    LANES,
+    NAME,
+    Pointwise,
+)
+from tensorweaver.compiler.llvm.rows import CLASSES_ACROSS, AcrossRows, AlongClasses
+from tensorweaver.compiler.schedule import schedule
+from tensorweaver.compiler.tiles import (
+    LARGEST,
+    SMALLEST,
+    Blocks,
+    Operand,
+    block_size,
+    borrow,
+    run_blocks,
+    total_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tensorweaver.compiler.graph import Graph
+    from tensorweaver.compiler.llvm.kernels import Writer
+    from tensorweaver.compiler.schedule import Output
+
+__all__ = ["LLVMKernel"]
+
+Array = np.ndarray[Any, Any]
+
+CLASSES_TOGETHER = 1024
+"""Rows of at most so many classes are worked on several at a time, so that what is computed once a
+row is computed in vectors too."""
+
+ROWS_TOGETHER = 16
+MOST_KEPT = 1 << 18
+"""How many bytes of a row a thread keeps from pass to pass; of longer rows they are computed again.
+"""
+
+
+FUNCTIONS_KEPT = 64
+"""For how many numbers of classes the way to the machine code is remembered."""
+
+
+class LLVMKernel(FusedKernel):
+    """A graph as machine code, compiled for the kinds of rows that it meets."""
+
+    engine = "llvm"
+
+    def __init__(
+        self, graph: Graph, outputs: tuple[Output, ...], dtype: str, *, rowwise: bool
+    ) -> None:
+        super().__init__(graph, outputs, dtype, rowwise=rowwise)
+        self.dtype = dtype
+        self.schedule = schedule(graph, outputs)
+        self.kept = sum(len(step.kept) for step in self.schedule.passes)
+        self.functions: dict[Any, Callable[..., None]] = {}
+        self.plain = [
+            (self.dtype_of(node), rowwise and node.level is Level.ELEMENT) for node in self.arrays
+        ] + [(self.real, rowwise and output.level is Level.ELEMENT) for output in self.filled]
+        self.layout = struct.Struct(f"q{len(self.scalars)}d{2 * self.operand_count}q")
+        self.sums = ctypes.c_double * max(1, self.totals)
+
+    @property
+    def operand_count(self) -> int:
+        """How many arrays a call has."""
+        return len(self.arrays) + len(self.filled)
+
+    # ------------------------------------------------------------------------------ compilation
+    def form(self, classes: int) -> tuple[Any, ...]:
+        """Which kind of kernel suits rows of so many classes, and whether it keeps what is dear."""
+        if not self.rowwise:
+            return (Pointwise,)
+        if classes <= CLASSES_ACROSS or not self.schedule.passes:
+            return (AcrossRows,)
+        keep = self.kept * classes * self.real.itemsize <= MOST_KEPT
+        return (AlongClasses, ROWS_TOGETHER if classes <= CLASSES_TOGETHER else 1, keep)
+
+    @property
+    def source(self) -> str:
+        """The text of the kernel for long rows."""
+        return self.writer(2 * CLASSES_TOGETHER).write()
+
+    def writer(self, classes: int, halves: tuple[str, ...] = ()) -> Writer:
+        """What writes the text of the kernel for rows of so many classes."""
+        form, *more = self.form(classes)
+        what = (self.outputs, self.dtype, LANES[KINDS[self.dtype]], halves)
+        if form is not AlongClasses:
+            writer: Writer = form(self.schedule, *what)
+            return writer
+        rows, keep = more
+        plan = self.schedule if keep else schedule(self.graph, self.outputs, keep=False)
+        return AlongClasses(plan, *what, rows=rows)
+
+    def function(self, classes: int, halves: tuple[str, ...] = ()) -> Callable[..., None]:
+        """The machine code for rows of so many classes, and arrays of these dtypes."""
+        found = self.functions.get((classes, halves))
+        if found is None:
+            if len(self.functions) >= FUNCTIONS_KEPT:
+                self.functions.clear()
+            text = self.writer(classes, halves).write()
+            found = self.functions[classes, halves] = compile_text(text, NAME)
+        return found
+
+    def scratch(self, classes: int) -> Array | None:
+        """Memory of the running thread for what is kept between passes."""
+        form = self.form(classes)
+        if form[0] is not AlongClasses or not self.kept or not form[2]:
+            return None
+        return borrow("kept", (self.kept * form[1] * classes,), self.real)
+
+    # ------------------------------------------------------------------------------ running
+    def __call__(
+        self,
+        shape: tuple[int, ...],
+        classes: int,
+        inputs: Sequence[Array],
+        scalars: Sequence[float],
+        results: Sequence[Array],
+    ) -> list[float]:
+        """The common case first: everything contiguous."""
+        rows = math.prod(shape)
+        places: list[int] = []
+        for array, (dtype, element) in zip((*inputs, *results), self.plain, strict=True):
+            flags = array.flags
+            if not (array.dtype == dtype and flags.c_contiguous and flags.aligned and rows):
+                return super().__call__(shape, classes, inputs, scalars, results)
+            places += (address(array), classes if element else 1)
+        words = self.layout.pack(classes, *scalars, *places)
+        return self.run_whole(self.function(classes), rows, classes, words)
+
+    def run(
+        self,
+        shape: tuple[int, ...],
+        classes: int,
+        operands: list[Operand],
+        scalars: Sequence[float],
+    ) -> list[float]:
+        """All blocks where they lie, or each copied if need be."""
+        halves = tuple(half_of(operand) for operand in operands)
+        operands = [
+            operand._replace(dtype=operand.array.dtype) if half else operand
+            for operand, half in zip(operands, halves, strict=True)
+        ]
+        function = self.function(classes, halves if any(halves) else ())
+        places = self.whole(operands, classes)
+        if places is None and self.too_long(operands, classes):
+            blocks = BlockKernel(self.graph, self.outputs, self.dtype, rowwise=self.rowwise)
+            return blocks.run(shape, classes, operands, scalars)
+        if places is None:
+            return self.run_copied(function, shape, classes, operands, scalars)
+        words = self.layout.pack(classes, *scalars, *places)
+        return self.run_whole(function, math.prod(shape), classes, words)
+
+    def run_whole(
+        self, function: Callable[..., None], rows: int, classes: int, words: bytes
+    ) -> list[float]:
+        """All rows of arrays that are used where they lie."""
+        elements = rows * classes
+        if elements <= SMALLEST:
+            return self.run_range(function, 0, rows, words, classes)
+        step = max(1, block_size(elements) // classes)
+        count = -(-rows // step)
+        partial: list[Any] = [None] * count
+
+        def task(number: int) -> None:
+            start = number * step
+            partial[number] = self.run_range(
+                function, start, min(start + step, rows), words, classes
+            )
+
+        run_blocks(count, task)
+        return [total_of(column) for column in zip(*partial, strict=True)]
+
+    def run_range(
+        self, function: Callable[..., None], start: int, stop: int, words: bytes, classes: int
+    ) -> list[float]:
+        """Compute some rows in this thread."""
+        sums = self.sums()
+        scratch = self.scratch(classes) if self.kept else None
+        function(start, stop, sums, words, None if scratch is None else address(scratch))
+        return sums[: self.totals]
+
+    def run_copied(
+        self,
+        function: Callable[..., None],
+        shape: tuple[int, ...],
+        classes: int,
+        operands: list[Operand],
+        scalars: Sequence[float],
+    ) -> list[float]:
+        """The same for arrays of which blocks have to be copied."""
+        blocks = Blocks(shape, max(1, SMALLEST // classes))
+        partial: list[Any] = [None] * blocks.count
+
+        def task(number: int) -> None:
+            index = blocks[number]
+            places: list[int] = []
+            back = []
+            for i, operand in enumerate(operands):
+                view = operand.array[index]
+                block = view
+                if not usable(view, operand):
+                    block = borrow(i, view.shape, operand.dtype)
+                    if operand.written:
+                        back.append((view, block))
+                    else:
+                        np.copyto(block, view, casting="unsafe")
+                places += (address(block), classes if operand.level is Level.ELEMENT else 1)
+            words = self.layout.pack(classes, *scalars, *places)
+            rows = math.prod(view.shape[: len(shape) - len(index) + 1])
+            partial[number] = self.run_range(function, 0, rows, words, classes)
+            for view, block in back:
+                np.copyto(view, block, casting="unsafe")
+
+        run_blocks(blocks.count, task)
+        return [total_of(column) for column in zip(*partial, strict=True)]
+
+    def whole(self, operands: list[Operand], classes: int) -> list[int] | None:
+        """The address and row stride of every array, if all can be used where they lie."""
+        places: list[int] = []
+        for operand in operands:
+            stride = self.row_stride(operand, classes)
+            if stride is None:
+                break
+            places += (address(operand.array), stride)
+        else:
+            return places
+        if not self.rowwise and all(transposable(operand) for operand in operands):
+            return [word for operand in operands for word in (address(operand.array), 1)]
+        return None
+
+    def too_long(self, operands: list[Operand], classes: int) -> bool:
+        """Whether rows would have to be copied that take more memory than a thread may use."""
+        return classes > LARGEST and any(
+            operand.level is Level.ELEMENT and self.row_stride(operand, classes) is None
+            for operand in operands
+        )
+
+    def row_stride(self, operand: Operand, classes: int) -> int | None:
+        """How far apart rows begin; None where that is not one number, or elements are apart."""
+        array = operand.array
+        if array.dtype != operand.dtype or not array.flags.aligned:
+            return None
+        element = self.rowwise and operand.level is Level.ELEMENT
+        if array.flags.c_contiguous:
+            return classes if element else 1
+        if not element or (array.strides[-1] != array.itemsize and classes > 1):
+            return None
+        if not any(array.strides[:-1]):
+            return 0
+        stride, rest = divmod(array.strides[0], array.itemsize)
+        return stride if array.ndim == 2 and not rest else None  # noqa: PLR2004 - rows, classes
+
+
+def half_of(operand: Operand) -> str:
+    """`half` or `bfloat` for an array that kernels convert as they read it, else nothing."""
+    array = operand.array
+    if operand.dtype.kind != "f" or not array.dtype.isnative:
+        return ""
+    half = {"float16": "half", "bfloat16": "bfloat"}.get(array.dtype.name, "")
+    return half if half != "half" or converts_halves() else ""
+
+
+def usable(block: Array, operand: Operand) -> bool:
+    """Whether a block can be used where it lies."""
+    flags = block.flags
+    return block.dtype == operand.dtype and flags.c_contiguous and flags.aligned
+
+
+def transposable(operand: Operand) -> bool:
+    """Whether the array is contiguous in Fortran's order."""
+    array = operand.array
+    return array.dtype == operand.dtype and array.flags.f_contiguous and array.flags.aligned
+
+
+def address_reader() -> Callable[[Array], int]:
+    """How to learn where an array's numbers begin.
+
+    NumPy's C interface has the address right behind what all objects begin with; reading it there
+    takes a tenth of the time of `array.ctypes.data`, which counts on small arrays.
+    """
+    probe = np.zeros(1)
+    offset = object.__basicsize__
+    read = ctypes.c_size_t.from_address
+    if read(id(probe) + offset).value == probe.ctypes.data:
+        return lambda array: read(id(array) + offset).value
+    return lambda array: int(array.ctypes.data)
+
+
+address = address_reader()

@@ -1,0 +1,131 @@
+"""What is known at one place of a kernel's text, and how more is computed from it."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING
+
+from tensorweaver.compiler.llvm.code import PLACE
+from tensorweaver.compiler.llvm.functions import FUNCTIONS
+from tensorweaver.compiler.llvm.vector import Type, Vector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tensorweaver.compiler.graph import Node
+    from tensorweaver.compiler.llvm.code import Code
+
+__all__ = ["Scope"]
+
+OPERATORS: dict[str, Callable[..., Vector]] = {
+    "add": operator.add,
+    "subtract": operator.sub,
+    "multiply": operator.mul,
+    "divide": operator.truediv,
+    "negative": operator.neg,
+    "positive": lambda x: x,
+    "spread": lambda x: x,
+    "square": lambda x: x * x,
+    "abs": abs,
+    "maximum": Vector.maximum,
+    "minimum": Vector.minimum,
+    "equal": operator.eq,
+    "not_equal": operator.ne,
+    "less": operator.lt,
+    "less_equal": operator.le,
+    "greater": operator.gt,
+    "greater_equal": operator.ge,
+    "logical_and": operator.and_,
+    "logical_or": operator.or_,
+    "logical_xor": operator.xor,
+    "logical_not": operator.invert,
+    "where": Vector.choose,
+}
+"""What vectors do themselves; all else is a function."""
+
+
+class Scope:
+    """The values known at one place of the text, all with the same lanes.
+
+    Parameters
+    ----------
+    code
+        Where the text goes.
+    real
+        The type of real numbers here.
+    given
+        The value of a node that need not be computed here; None for one that must.
+    names
+        The formula's names for its steps.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        real: Type,
+        given: Callable[[Node], Vector | None],
+        names: Mapping[Node, str],
+    ) -> None:
+        self.code = code
+        self.real = real
+        self.given = given
+        self.names = names
+        self.known: dict[Node, Vector] = {}
+
+    def value(self, wanted: Node) -> Vector:
+        """The value of a node; what it depends on comes before it in the text."""
+        stack = [wanted]
+        while stack:
+            node = stack[-1]
+            if node not in self.known:
+                found = self.literal(node) if node.is_constant else self.given(node)
+                if found is None:
+                    unknown = [a for a in node.arguments if a not in self.known]
+                    if unknown:
+                        stack.extend(unknown)
+                        continue
+                    found = self.operation(node)
+                self.known[node] = found
+            stack.pop()
+        return self.known[wanted]
+
+    def type_of(self, node: Node) -> Type:
+        """What holds a node's value here."""
+        kind = {"real": self.real.kind, "integral": "i64", "boolean": "i1"}[node.kind]
+        return self.real.of(kind)
+
+    def literal(self, node: Node) -> Vector:
+        """A number of the formula."""
+        return self.code.number(node.value, self.type_of(node))
+
+    def operation(self, node: Node) -> Vector:
+        """The instructions of one operation on known values."""
+        arguments = [self.known[argument] for argument in node.arguments]
+        found = self.apply(node, arguments)
+        name = self.names.get(node, "")
+        return self.code.rename(found, name) if name else found
+
+    def apply(self, node: Node, arguments: list[Vector]) -> Vector:
+        """A vector's own operation, or a call of a function."""
+        if node.name == "as_real":
+            return arguments[0].to(self.real.kind)
+        if {PLACE, "i64"} <= {argument.type.kind for argument in arguments}:
+            arguments = [a.to(PLACE) if a.type.kind == "i64" else a for a in arguments]
+        if node.name in OPERATORS:
+            return OPERATORS[node.name](*arguments)
+        name = "log1p_unit" if is_log1p_of_decay(node) else node.name
+        return self.code.call_inline(name, FUNCTIONS[name], *arguments)
+
+    def real_value(self, node: Node) -> Vector:
+        """The value as real numbers."""
+        return self.value(node).to(self.real.kind)
+
+
+def is_log1p_of_decay(node: Node) -> bool:
+    """Whether it is `log1p(exp(-abs(x)))`: between 0 and 1 a logarithm is quicker."""
+    names = ("log1p", "exp", "negative", "abs")
+    for name in names:
+        if node.name != name:
+            return False
+        node = node.arguments[0]
+    return True

@@ -1,0 +1,175 @@
+"""Reductions in registers, each in an order that depends on the shape alone.
+
+Sums lose nothing: float32 is summed in float64; in float64 what each addition rounds off is summed
+beside it (Knuth's two-sum, after Neumaier's and Ogita, Rump and Oishi's compensated summation).
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import TYPE_CHECKING
+
+from tensorweaver.compiler.llvm.code import Variable
+
+if TYPE_CHECKING:
+    from tensorweaver.compiler.llvm.code import Code
+    from tensorweaver.compiler.llvm.vector import Type, Vector
+
+__all__ = ["Accumulator", "Sum", "accumulator"]
+
+
+class Accumulator:
+    """A reduction under way: `lanes` of them side by side."""
+
+    def __init__(self, code: Code, of: Type) -> None:
+        self.code = code
+        self.type = of
+
+    def clear(self) -> None:
+        """Begin anew."""
+        raise NotImplementedError
+
+    def add(self, value: Vector, mask: Vector | None) -> None:
+        """Take in a number a lane, where the mask is true."""
+        raise NotImplementedError
+
+    def lanes(self) -> Vector:
+        """Each lane's result."""
+        raise NotImplementedError
+
+    def total(self) -> Vector:
+        """The result over all lanes."""
+        raise NotImplementedError
+
+
+class Sum(Accumulator):
+    """A sum, kept in float64 until somebody asks."""
+
+    def __init__(self, code: Code, of: Type) -> None:
+        super().__init__(code, of)
+        self.wide = of.of("double")
+        self.sum = Variable(code, self.wide)
+        self.lost = Variable(code, self.wide) if of.kind == "double" else None
+
+    def clear(self) -> None:
+        """Nothing summed yet."""
+        zero = self.code.number(0.0, self.wide)
+        self.sum.set(zero)
+        if self.lost:
+            self.lost.set(zero)
+
+    def add(self, value: Vector, mask: Vector | None) -> None:
+        """Where the mask is false nothing is added."""
+        if mask is not None:
+            value = mask.choose(value, 0.0)
+        before = self.sum.get()
+        if self.lost is None:
+            self.sum.set(before + value.to("double"))
+            return
+        after, lost = two_sum(before, value)
+        self.sum.set(after)
+        self.lost.set(self.lost.get() + lost)
+
+    def lanes(self) -> Vector:
+        """Rounded once, to the kind of what was summed."""
+        lost = None if self.lost is None else self.lost.get()
+        return self.whole(self.sum.get(), lost).to(self.type.kind)
+
+    def total(self) -> Vector:
+        """In float64 whatever was summed."""
+        found = self.sum.get()
+        if self.lost is None:
+            return found.fold(operator.add)
+        lost = self.lost.get()
+        while found.type.lanes > 1:
+            found, more = two_sum(*found.halves())
+            first, second = lost.halves()
+            lost = first + second + more
+        return self.whole(found, lost)
+
+    @staticmethod
+    def whole(found: Vector, lost: Vector | None) -> Vector:
+        """The sum with what was lost; infinities and NaN lose nothing."""
+        if lost is None:
+            return found
+        return (abs(found) < math.inf).choose(found + lost, found)
+
+
+def two_sum(a: Vector, b: Vector) -> tuple[Vector, Vector]:
+    """`a + b` rounded, and what was rounded off."""
+    total = a + b
+    of_b = total - a
+    return total, (a - (total - of_b)) + (b - of_b)
+
+
+class Fold(Accumulator):
+    """What combines two numbers at a time, exactly or nearly so."""
+
+    identity: float
+
+    @staticmethod
+    def combine(a: Vector, b: Vector) -> Vector:
+        """Two numbers as one."""
+        raise NotImplementedError
+
+    def __init__(self, code: Code, of: Type) -> None:
+        super().__init__(code, of)
+        self.found = Variable(code, of)
+
+    def clear(self) -> None:
+        self.found.set(self.code.number(self.identity, self.type))
+
+    def add(self, value: Vector, mask: Vector | None) -> None:
+        if mask is not None:
+            value = mask.choose(value, self.identity)
+        self.found.set(self.combine(self.found.get(), value))
+
+    def lanes(self) -> Vector:
+        return self.found.get()
+
+    def total(self) -> Vector:
+        return self.found.get().fold(self.combine)
+
+
+class Maximum(Fold):
+    """The largest, NaN if any is."""
+
+    identity = -math.inf
+
+    @staticmethod
+    def combine(a: Vector, b: Vector) -> Vector:
+        return a.maximum(b)
+
+
+class Minimum(Fold):
+    """The smallest, NaN if any is."""
+
+    identity = math.inf
+
+    @staticmethod
+    def combine(a: Vector, b: Vector) -> Vector:
+        return a.minimum(b)
+
+
+class Product(Fold):
+    """A product."""
+
+    identity = 1.0
+
+    @staticmethod
+    def combine(a: Vector, b: Vector) -> Vector:
+        return a * b
+
+
+ACCUMULATORS: dict[str, type[Accumulator]] = {
+    "sum": Sum,
+    "max": Maximum,
+    "min": Minimum,
+    "prod": Product,
+}
+
+
+def accumulator(name: str, code: Code, of: Type) -> Accumulator:
+    """The reduction of that name."""
+    return ACCUMULATORS[name](code, of)
