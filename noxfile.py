@@ -18,6 +18,9 @@ ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
 
+#: Minutes of tests of the NumPy engines alone, which choose them by themselves: once is enough.
+WITHOUT_ENGINES = ("--ignore=tests/loss/engines", "--ignore=tests/compiler/llvm")
+
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "virtualenv"
 nox.options.error_on_missing_interpreters = False
@@ -83,8 +86,12 @@ def strict(session: nox.Session) -> None:
 @nox.session(venv_backend="none", requires=["light"], tags=["matrix"])
 @nox.parametrize("engine", ["interpret", "blocks", "llvm"])
 def engines(session: nox.Session, engine: str) -> None:
-    """Run the whole suite on NumPy with one engine for every call, whatever its size."""
-    run_tests(session, "--backend", "numpy", "--engine", engine, within="light")
+    """Run all that is computed on NumPy with one engine for every call, whatever its size."""
+    folders = ("accuracy", "loss", "losses", "primitives", "tensor")
+    files = ("integration", "test_check.py", "test_functions.py")
+    tests = [f"tests/{name}" for name in (*folders, *files)]
+    chosen = ("--backend", "numpy", "--engine", engine, *WITHOUT_ENGINES)
+    run_tests(session, *chosen, *tests, within="light")
 
 
 @nox.session(venv_backend="none", requires=["light"], tags=["matrix"])
@@ -95,8 +102,9 @@ def dask(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", requires=["frameworks"], tags=["matrix"])
 def torch(session: nox.Session) -> None:
-    """Run the whole suite on PyTorch, with PyTorch, JAX and optax at hand as oracles."""
-    run_tests(session, "--require-backend", "--backend", "torch", within="frameworks")
+    """Run the suite on PyTorch, with PyTorch, JAX and optax at hand as oracles."""
+    arguments = ("--require-backend", "--backend", "torch", *WITHOUT_ENGINES)
+    run_tests(session, *arguments, within="frameworks")
 
 
 @nox.session(venv_backend="none", requires=["frameworks"], tags=["matrix"])
@@ -157,7 +165,8 @@ def build(session: nox.Session) -> None:
     install(session, f"tensorweaver[test] @ {wheel.as_uri()}")
     session.chdir(stage)
     # How exact the numbers are does not depend on how the package was installed.
-    run_tests(session, "tests", "--ignore=tests/accuracy", "--pyargs", "tensorweaver")
+    apart = ("--ignore=tests/accuracy", *WITHOUT_ENGINES)
+    run_tests(session, "tests", *apart, "--pyargs", "tensorweaver")
 
 
 @nox.session(tags=["matrix"])

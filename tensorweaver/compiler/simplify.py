@@ -163,6 +163,10 @@ def negative(x: Node) -> Node | None:
     return operation("subtract", x.arguments[1], x.arguments[0]) if x.name == "subtract" else None
 
 
+def absolute(x: Node) -> Node | None:
+    return operation("abs", x.arguments[0]) if x.name == "negative" else None
+
+
 def power(x: Node, y: Node) -> Node | None:
     known = {2: "square", 0.5: "sqrt", -1: "reciprocal"}
     if not y.is_constant:
@@ -230,6 +234,7 @@ def spread(x: Node) -> Node | None:
 RULES: dict[str, Callable[..., Node | None]] = {
     "add":      add,       "subtract": subtract,  "multiply": multiply,
     "divide":   divide,    "negative": negative,  "pow":      power,
+    "abs":      absolute,
     "where":    where,     "sum":      total,     "max":      extreme,
     "prod":     product,
     "min":      extreme,   "spread":   spread,    "positive": lambda x: x,

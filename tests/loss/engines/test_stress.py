@@ -1,5 +1,6 @@
 """Everything at once: threads, forks, processes, and a cache that comes and goes."""
 
+import itertools
 import json
 import os
 import shutil
@@ -20,7 +21,7 @@ from tests.loss.cases import CASES
 from tests.loss.engines.calls import bits, tiled
 
 USERS = 16
-LONGEST = 60
+LONGEST = 30
 """Seconds after which something hangs."""
 
 NAMES = ["mse", "huber", "bce of logits, weights", "kl", "ce", "ce, all", "ce, probabilities"]
@@ -256,6 +257,34 @@ def test_forks_amid_computations(engine, threads):
         reports = [in_a_child(child) for _ in range(4)]
     assert reports == [(b"same", 0)] * 4
     assert [answer(each) for each in work] == expected
+
+
+def new_loss(factor):
+    """A loss that no kernel has been compiled for."""
+
+    def formula(predictions, targets):
+        return factor * tw.array_namespace(predictions).exp(-((predictions - targets) ** 2))
+
+    return tw.pointwise(formula)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_forks_amid_compilations(engine, monkeypatch):
+    monkeypatch.setenv(cache.ENVIRONMENT_VARIABLE, "off")
+    numbers = itertools.count(2)
+    x = np.linspace(-1.0, 1.0, 99)
+
+    def compile_another():
+        assert np.isfinite(new_loss(float(next(numbers)))(x, x[::-1]))
+
+    def child():
+        return b"compiled" if new_loss(-1.0)(x, x) == -1.0 else b"wrong"
+
+    with meanwhile(compile_another, compile_another):
+        for _ in range(6):
+            time.sleep(0.013)
+            assert in_a_child(child) == (b"compiled", 0)
 
 
 # ------------------------------------------------------------------------- processes
