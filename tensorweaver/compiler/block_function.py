@@ -62,11 +62,14 @@ def total(x: Any, step: int | None = None, axis: int | None = None) -> Any:
     if step is None or np.ndim(x) == 0:
         return np.add.reduce(x, axis=None, dtype=np.float64)
     if axis == 0:  # each row by itself, so that a sum does not depend on the rows beside it
-        x = np.add.reduce(x, axis=0, dtype=np.float64)
+        x = across(SUM, x)[0]
     if x.ndim == 0 or len(x) <= step:
         return np.add.reduce(x, axis=None, dtype=np.float64)
     parts = [x[start : start + step] for start in range(0, len(x), step)]
     return np.asarray([np.add.reduce(part, axis=None, dtype=np.float64) for part in parts])
+
+
+SUM = partial(np.add.reduce, dtype=np.float64)
 
 
 def across(reduce: Callable[..., Array], x: Array) -> Array:
@@ -97,7 +100,8 @@ def copy_where(memory: Array, value: Any, condition: Any) -> None:
 def choose_bits(memory: Array, value: Any, condition: Array, whole: np.dtype[Any]) -> None:
     """The same, bit by bit, seen as whole numbers."""
     mask = borrow(BUFFERS, memory.shape, whole)
-    np.subtract(condition.view(np.int8), 1, out=mask, dtype=whole)
+    np.equal(condition.view(np.int8), 0, out=mask, casting="unsafe")  # any byte but 0 is true
+    np.negative(mask, out=mask)
     bits = memory.view(whole)
     other = np.asarray(value, memory.dtype).view(whole)
     if not other.ndim and not other:

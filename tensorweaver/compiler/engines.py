@@ -28,6 +28,9 @@ ENGINES = ("interpret", "blocks", "llvm")
 OTHER_NAMES = {"numba": "llvm"}
 """Numba is how most people meet llvmlite, the compiler library that it is built on."""
 
+OLDEST_LLVM = (20,)
+NOT_INSTALLED = "llvmlite is not installed"
+
 LLVM_FROM = {"pointwise": 1 << 12, "rowwise": 1 << 8}
 """From so many elements on machine code is quicker than NumPy's functions one by one."""
 
@@ -111,15 +114,30 @@ def usable(name: Any) -> str:
         message = f"unknown engine {name!r}: choose one of {known}, or None to let each call choose"
         raise ArgumentError(message)
     if found == "llvm" and not has_llvmlite():
-        message = f"the engine {name!r} needs llvmlite: pip install 'tensorweaver[jit]'"
+        fault = fault_of_llvmlite() or NOT_INSTALLED
+        message = f"the engine {name!r} needs llvmlite: {fault}; pip install 'tensorweaver[jit]'"
         raise BackendUnavailableError(message)
     return found
 
 
-@cache
 def has_llvmlite() -> bool:
-    """Whether the compiler library is installed."""
-    return importlib.util.find_spec("llvmlite") is not None
+    """Whether the compiler library can be used."""
+    return not fault_of_llvmlite()
+
+
+@cache
+def fault_of_llvmlite() -> str:
+    """Why the compiler library cannot be used; nothing where it can."""
+    if importlib.util.find_spec("llvmlite") is None:
+        return NOT_INSTALLED
+    try:
+        from llvmlite import binding
+    except Exception as error:  # noqa: BLE001 - a broken installation fails in any way
+        return f"llvmlite cannot be loaded ({error})"
+    if binding.llvm_version_info < OLDEST_LLVM:
+        found = ".".join(map(str, binding.llvm_version_info))
+        return f"llvmlite brings LLVM {found}, older than {OLDEST_LLVM[0]}"
+    return ""
 
 
 def overruled() -> Engine | None:
@@ -144,11 +162,13 @@ def engine_for(backend: str, elements: int, *, rowwise: bool) -> Engine:
     if insisted is not None:
         return insisted
     size = f"{elements:,} elements"
-    start = LLVM_FROM["rowwise" if rowwise else "pointwise"] if has_llvmlite() else BLOCKS_FROM
-    lacking = "" if has_llvmlite() else ", and llvmlite is not installed"
+    start = LLVM_FROM["rowwise" if rowwise else "pointwise"]
+    lacking = ""
+    if elements >= start and not has_llvmlite():
+        start, lacking = BLOCKS_FROM, f", and {fault_of_llvmlite() or NOT_INSTALLED}"
     if elements < start:
         return Engine("interpret", f"{size}, fewer than {start:,}{lacking}")
-    name = "llvm" if has_llvmlite() else "blocks"
+    name = "blocks" if lacking else "llvm"
     return Engine(name, f"{size}, {start:,} or more{lacking}")
 
 

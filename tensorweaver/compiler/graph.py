@@ -79,7 +79,7 @@ INTEGRAL |= {"where", "maximum", "minimum", "remainder", "floor_divide"}
 """What makes integers of integers."""
 
 interned: WeakValueDictionary[tuple[Any, ...], Node] = WeakValueDictionary()
-interning = threading.Lock()
+interning = threading.RLock()
 if hasattr(os, "register_at_fork"):  # a child must not inherit the lock from another thread
     os.register_at_fork(
         before=interning.acquire,
@@ -95,8 +95,8 @@ def intern_node(
     key = (name, tuple(id(argument) for argument in arguments), repr(value), level, kind)
     with interning:
         node = interned.get(key)
-        if node is None:
-            node = interned[key] = Node(name, arguments, value, level, kind)
+        if node is None:  # a signal's handler may have made it meanwhile
+            node = interned.setdefault(key, Node(name, arguments, value, level, kind))
     return node
 
 
@@ -125,9 +125,13 @@ def operation(name: str, *arguments: Node) -> Node:
 def promoted(name: str, arguments: tuple[Node, ...]) -> tuple[Node, ...]:
     """The arguments as numbers of one kind: labels stay integers as long as only integers meet."""
     category = category_of(name)
-    if name in GRAPH_OPERATIONS or name.startswith("logical_"):
+    if name in GRAPH_OPERATIONS:
         return arguments
+    if name.startswith("logical_"):
+        return tuple(map(as_boolean, arguments))
     fixed = 1 if name == "where" else 0
+    if fixed:
+        arguments = (as_boolean(arguments[0]), *arguments[1:])
     numbers = arguments[fixed:]
     if category in {"label", "rowwise", "reduction"}:
         return tuple(
@@ -147,6 +151,15 @@ def as_real(node: Node) -> Node:
     if node.kind == "real":
         return node
     return constant(float(node.value)) if node.is_constant else operation("as_real", node)
+
+
+def as_boolean(node: Node) -> Node:
+    """Whether the node is not zero, as Python and NumPy take a number for a truth value."""
+    if node.kind == "boolean":
+        return node
+    if node.is_constant:
+        return constant(bool(node.value))
+    return operation("not_equal", node, constant(0 if node.kind == "integral" else 0.0))
 
 
 def category_of(name: str) -> str:

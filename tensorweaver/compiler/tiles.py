@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from tensorweaver.compiler import parallel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tensorweaver.compiler.graph import Level
 
@@ -33,7 +34,7 @@ __all__ = [
 
 Array = np.ndarray[Any, Any]
 
-SMALLEST, LARGEST, WANTED = 1 << 15, 1 << 17, 32
+SMALLEST, LARGEST, WANTED = 1 << 15, 1 << 19, 32
 """How many elements a block has at least and at most, and how many blocks there should be."""
 
 
@@ -94,7 +95,7 @@ def run_blocks(count: int, task: Callable[[int], None]) -> None:
     """Run `task(i)` for every block, on all threads; infinities and NaN arise without warnings."""
 
     def quietly(number: int) -> None:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), own_memory():
             task(number)
 
     parallel.run(quietly, count)
@@ -117,6 +118,7 @@ class Kept(threading.local):
 
     def __init__(self) -> None:
         self.memory: dict[Any, Array] = {}
+        self.in_use = False
 
 
 kept = Kept()
@@ -131,6 +133,21 @@ def borrow(place: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         kept.memory.pop(place, None)  # before there is a larger one
         memory = kept.memory[place] = aligned(size)
     return memory[:size].view(dtype).reshape(shape)
+
+
+@contextmanager
+def own_memory() -> Iterator[None]:
+    """Memory for one block; a call that comes in between, from a signal's handler or a finalizer,
+    gets other.
+    """
+    outer, in_use = kept.memory, kept.in_use
+    kept.in_use = True
+    if in_use:
+        kept.memory = {}
+    try:
+        yield
+    finally:
+        kept.memory, kept.in_use = outer, in_use
 
 
 def aligned(size: int) -> Array:

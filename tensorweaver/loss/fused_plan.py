@@ -80,7 +80,7 @@ class FusedPlan(Plan):
         if self.divisor is not None:
             return self.divisor
         if self.variant.value.outputs[1].level is Level.SCALAR:
-            return self.kernel("count")(*views, self.frame.classes)
+            return self.count(views)
         return self.compute(self.fused_kernel("count", (), (TOTAL,)), views)[0]
 
     def value(self, arrays: Sequence[Any]) -> Any:
@@ -199,7 +199,11 @@ class FusedPlan(Plan):
         if not targets:
             return [Room(self, name, a) for name, a in zip(wrt, given, strict=True)]
         inputs = [array for array in arrays if array is not None]
-        free = [None if in_the_way(target, inputs) else target for target in targets]
+        free = []
+        for target in targets:
+            others = [other for other in targets if other is not target]
+            shared = any(np.may_share_memory(target, other) for other in others)
+            free.append(None if shared or in_the_way(target, inputs) else target)
         return [Room(self, *each) for each in zip(wrt, given, free, strict=True)]
 
 
@@ -221,14 +225,17 @@ class Room:
                 if target is None
                 else target
             )
-            self.seen = port.view(self.array)
+            self.seen = port.view(np.asarray(self.array))
         else:
             self.array = np.empty(port.inside, plan.dtype)
             self.seen = self.array[..., 0] if port.of_rows else self.array
 
     def finish(self) -> Any:
         """The gradient in the argument's own shape and dtype."""
-        return self.array if self.port.whole else self.port.leave(self.array, None)
+        if self.port.whole:
+            return self.array
+        with self.plan.backend.quiet():
+            return self.port.leave(self.array, None)
 
 
 def in_the_way(target: Any, inputs: Sequence[Any]) -> bool:

@@ -313,7 +313,9 @@ class Loss:
             plan = made(self.formula, question)
             if len(self.plans) >= PLANS_KEPT:
                 self.plans.clear()
-            self.plans[key] = plan
+            # Another thread may have chosen another engine since the key was made.
+            if key is question or key[0] == engines.process.chosen:
+                self.plans[key] = plan
         return plan, arrays, tensors
 
     def arranged(

@@ -65,7 +65,8 @@ def check_option(formula: Formula, name: str, value: Any) -> None:
         )
         raise ArgumentError(message)
     if name == "ignore_index" and formula.takes_labels:
-        fits, wanted = value is None or whole(value), "an integer or None"
+        fits = value is None or (whole(value) and -(2**63) <= value < 2**63)
+        wanted = "an integer of 64 bits or None" if whole(value) else "an integer or None"
     elif isinstance(default, bool):
         fits, wanted = isinstance(value, bool), "True or False"
     elif isinstance(default, int | float):

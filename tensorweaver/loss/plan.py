@@ -212,6 +212,8 @@ class Plan:
         if self.divisor is not None:
             return self.divisor
         counts = self.kernel("count")(*inputs, self.frame.classes)
+        if self.variant.value.outputs[1].level is Level.SCALAR:
+            return float(counts) * math.prod(self.frame.losses)
         return self.backend.total(counts)
 
     def seed(self, divisor: Any) -> Any:
@@ -226,6 +228,8 @@ class Plan:
         if self.question.reduction == "none":
             return self.unreduced(losses)
         total = self.backend.total(losses)
+        if self.variant.repeats:
+            total = total * self.frame.classes
         return self.backend.quotient(total, divisor, self.dtype)
 
     def unreduced(self, losses: Any) -> Any:
@@ -335,4 +339,5 @@ class Plan:
         array = port.large or self.backend.owns(type(gradient))
         if array and not port.steps and getattr(gradient, "shape", None) == port.large:
             return self.backend.place(gradient, port.native)
-        return port.leave(gradient, self.question.device)
+        with self.backend.quiet():
+            return port.leave(gradient, self.question.device)

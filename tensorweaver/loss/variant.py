@@ -108,6 +108,11 @@ class Variant:
         """Whether the losses are an argument as it came, and not an array of their own."""
         return prepare(self.value.with_outputs(self.value.outputs[0])).outputs[0].name == "input"
 
+    @functools.cached_property
+    def repeats(self) -> bool:
+        """Whether the loss of an element is one number a row, and kernels give it once a row."""
+        return prepare(self.value.with_outputs(self.value.outputs[0])).outputs[0].name == "spread"
+
     def counts(self, name: str) -> bool:
         """Whether what a mean divides by depends on the argument."""
         return self.value.with_outputs(self.value.outputs[1]).uses(self.nodes[name])

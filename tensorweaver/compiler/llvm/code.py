@@ -65,6 +65,7 @@ class Code(Body):
         super().__init__(module)
         self.variables: list[str] = []
         self.block = "entry"
+        self.taken["entry"] = 0
 
     def line(self, text: str) -> None:
         """An instruction without a result."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import math
 import struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tensorweaver.compiler import parallel
 from tensorweaver.compiler.blocks import BlockKernel
 from tensorweaver.compiler.fused import FusedKernel
 from tensorweaver.compiler.graph import Level
@@ -22,7 +24,6 @@ from tensorweaver.compiler.llvm.kernels import (
 from tensorweaver.compiler.llvm.rows import CLASSES_ACROSS, AcrossRows, AlongClasses
 from tensorweaver.compiler.schedule import schedule
 from tensorweaver.compiler.tiles import (
-    LARGEST,
     SMALLEST,
     Blocks,
     Operand,
@@ -52,6 +53,9 @@ MOST_KEPT = 1 << 18
 """How many bytes of a row a thread keeps from pass to pass; of longer rows they are computed again.
 """
 
+
+LONGEST_COPIED = 1 << 17
+"""Rows of so many elements are copied whole where that is needed; longer ones in pieces."""
 
 FUNCTIONS_KEPT = 64
 """For how many numbers of classes the way to the machine code is remembered."""
@@ -160,8 +164,7 @@ class LLVMKernel(FusedKernel):
         function = self.function(classes, halves if any(halves) else ())
         places = self.whole(operands, classes)
         if places is None and self.too_long(operands, classes):
-            blocks = BlockKernel(self.graph, self.outputs, self.dtype, rowwise=self.rowwise)
-            return blocks.run(shape, classes, operands, scalars)
+            return self.by_blocks.run(shape, classes, operands, scalars)
         if places is None:
             return self.run_copied(function, shape, classes, operands, scalars)
         words = self.layout.pack(classes, *scalars, *places)
@@ -184,7 +187,7 @@ class LLVMKernel(FusedKernel):
                 function, start, min(start + step, rows), words, classes
             )
 
-        run_blocks(count, task)
+        parallel.run(task, count)
         return [total_of(column) for column in zip(*partial, strict=True)]
 
     def run_range(
@@ -211,7 +214,7 @@ class LLVMKernel(FusedKernel):
         def task(number: int) -> None:
             index = blocks[number]
             places: list[int] = []
-            back = []
+            back, held = [], []
             for i, operand in enumerate(operands):
                 view = operand.array[index]
                 block = view
@@ -221,6 +224,7 @@ class LLVMKernel(FusedKernel):
                         back.append((view, block))
                     else:
                         np.copyto(block, view, casting="unsafe")
+                held.append(block)  # its address alone would not keep it
                 places += (address(block), classes if operand.level is Level.ELEMENT else 1)
             words = self.layout.pack(classes, *scalars, *places)
             rows = math.prod(view.shape[: len(shape) - len(index) + 1])
@@ -247,10 +251,15 @@ class LLVMKernel(FusedKernel):
 
     def too_long(self, operands: list[Operand], classes: int) -> bool:
         """Whether rows would have to be copied that take more memory than a thread may use."""
-        return classes > LARGEST and any(
+        return classes > LONGEST_COPIED and any(
             operand.level is Level.ELEMENT and self.row_stride(operand, classes) is None
             for operand in operands
         )
+
+    @functools.cached_property
+    def by_blocks(self) -> BlockKernel:
+        """The engine that copies long rows piece by piece."""
+        return BlockKernel(self.graph, self.outputs, self.dtype, rowwise=self.rowwise)
 
     def row_stride(self, operand: Operand, classes: int) -> int | None:
         """How far apart rows begin; None where that is not one number, or elements are apart."""

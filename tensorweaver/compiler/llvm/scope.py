@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tensorweaver.compiler.llvm.code import PLACE
 from tensorweaver.compiler.llvm.functions import FUNCTIONS
+from tensorweaver.compiler.llvm.integers import INTEGER_FUNCTIONS
 from tensorweaver.compiler.llvm.vector import Type, Vector
 
 if TYPE_CHECKING:
@@ -113,6 +114,8 @@ class Scope:
             arguments = [a.to(PLACE) if a.type.kind == "i64" else a for a in arguments]
         if node.name in OPERATORS:
             return OPERATORS[node.name](*arguments)
+        if not arguments[0].type.real:
+            return INTEGER_FUNCTIONS[node.name](*arguments)
         name = "log1p_unit" if is_log1p_of_decay(node) else node.name
         return self.code.call_inline(name, FUNCTIONS[name], *arguments)
 

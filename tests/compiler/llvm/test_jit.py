@@ -160,7 +160,13 @@ def test_a_file_of_another_kernel_is_compiled_again(folder, compilations):
 
 def test_a_file_without_the_function_is_compiled_again(monkeypatch, compilations):
     keys = []
-    monkeypatch.setattr(cache, "load", lambda key, load=cache.load: keys.append(key) or load(key))
+    load = cache.load
+
+    def watched(key):
+        keys.append(key)
+        return load(key)
+
+    monkeypatch.setattr(cache, "load", watched)
     compile_anew(4)
     other = jit.machine_code(text_of(4).replace("@kernel", "@other"), jit.host())
     cache.store(keys[0], other)

@@ -9,7 +9,13 @@ import pytest
 
 import tensorweaver as tw
 from tensorweaver.compiler import engines
-from tensorweaver.compiler.engines import BLOCKS_FROM, LLVM_FROM, Engine, fused_kernels
+from tensorweaver.compiler.engines import (
+    BLOCKS_FROM,
+    LLVM_FROM,
+    Engine,
+    engine_for,
+    fused_kernels,
+)
 from tensorweaver.errors import ArgumentError, BackendUnavailableError
 from tests.loss.engines.calls import bits
 
@@ -144,21 +150,47 @@ def test_what_is_no_name_is_an_error(name):
 @pytest.mark.parametrize("name", ["llvm", "numba"])
 def test_without_llvmlite_it_cannot_be_chosen(name, monkeypatch):
     monkeypatch.setattr(engines, "has_llvmlite", lambda: False)
-    with pytest.raises(BackendUnavailableError, match=rf"'{name}' needs llvmlite: pip install"):
+    with pytest.raises(BackendUnavailableError, match=rf"'{name}' needs llvmlite: .*; pip install"):
         tw.set_engine(name)
     assert tw.mse_loss.engine(*pair(1)).name == "interpret"
 
 
-def test_llvmlite_is_looked_for_and_not_imported():
-    engines.has_llvmlite.cache_clear()
+def test_small_arrays_do_not_import_llvmlite():
     code = (
         "import sys, numpy as np, tensorweaver as tw\n"
-        "print(tw.mse_loss.engine(np.zeros(99999), np.zeros(99999)).name)\n"
-        "print(sys.modules.get('llvmlite') is not None)\n"
+        "print(tw.mse_loss(np.zeros(99), np.ones(99)))\n"
+        "print('llvmlite' in sys.modules)\n"
     )
-    name, imported = in_a_process(code).split()
-    assert name == ("llvm" if engines.has_llvmlite() else "blocks")
-    assert imported == "False"
+    assert in_a_process(code).split() == ["1.0", "False"]
+
+
+@pytest.fixture
+def asked_anew():
+    """llvmlite is judged again, and once more after the test."""
+    engines.fault_of_llvmlite.cache_clear()
+    yield
+    engines.fault_of_llvmlite.cache_clear()
+
+
+@pytest.mark.usefixtures("asked_anew")
+def test_an_llvmlite_that_is_too_old_is_not_used(monkeypatch):
+    binding = pytest.importorskip("llvmlite.binding")
+    monkeypatch.setattr(binding, "llvm_version_info", (15, 0, 7))
+    engine = engine_for("numpy", 1 << 20, rowwise=False)
+    assert engine.name == "blocks"
+    assert "brings LLVM 15.0.7, older than 20" in engine.reason
+    with pytest.raises(BackendUnavailableError, match=r"LLVM 15\.0\.7, older than 20; pip install"):
+        tw.set_engine("llvm")
+
+
+@pytest.mark.usefixtures("asked_anew")
+def test_a_broken_llvmlite_is_not_used(monkeypatch):
+    pytest.importorskip("llvmlite.binding")
+    monkeypatch.delattr(sys.modules["llvmlite"], "binding")
+    monkeypatch.setitem(sys.modules, "llvmlite.binding", None)
+    engine = engine_for("numpy", 1 << 20, rowwise=False)
+    assert engine.name == "blocks"
+    assert "llvmlite cannot be loaded" in engine.reason
 
 
 # ------------------------------------------------------------------------- the environment
@@ -232,7 +264,10 @@ def test_without_llvmlite_large_arrays_are_computed_in_blocks():
     )
     first, second = in_a_process(code).splitlines()
     assert first == "blocks 1.0"
-    assert second == "the engine 'llvm' needs llvmlite: pip install 'tensorweaver[jit]'"
+    assert (
+        second
+        == "the engine 'llvm' needs llvmlite: llvmlite is not installed; pip install 'tensorweaver[jit]'"
+    )
 
 
 def test_every_engine_gives_the_same_whole_numbers():
