@@ -114,7 +114,8 @@ def rowwise(
 
     An option called `ignore_index` has a meaning in a formula with labels: that label is never
     looked up outside the classes, and where no label is ignored the formula is called with None for
-    it, if it takes None.
+    it, if it takes None. The labels that a caller gives are checked; those that a formula computes
+    must be classes too, or what is looked up there is undefined.
 
     Parameters
     ----------

@@ -24,7 +24,8 @@ TOTAL = Output(Level.SCALAR, total=True)
 class FusedPlan(Plan):
     """A plan whose kernels read the arguments where they lie, and write results where they belong.
 
-    Nothing of the arguments' size is made but the results.
+    Nothing of the arguments' size is made but the results; the gradient by an argument that was
+    broadcast is summed from a whole one.
     """
 
     def __init__(self, *arguments: Any) -> None:

@@ -18,6 +18,10 @@ PLACE = "i32"
 """The kind of places within a vector, and of those within a row beside it."""
 
 
+LINE = 64
+"""How many bytes lie in a line of the cache."""
+
+
 class Variable:
     """Memory that a function has to itself: one value, or `count` of them.
 
@@ -165,6 +169,14 @@ class Code(Body):
         alignment = Vector(self, Type("i32"), str(of.size))
         name = f"llvm.masked.store.{of.suffix}.p0"
         self.call_for_effect(name, value, address, alignment, mask)
+
+    def prefetch(self, pointer: Vector, place: Vector, of: Type) -> None:
+        """Ask for neighbours in memory that will be read soon; they need not exist."""
+        for start in range(0, of.lanes * of.size, LINE):
+            first = place + start // of.size
+            address = self.address(pointer, of.kind, first)
+            read, second_cache, data = (Vector(self, Type("i32"), n) for n in "021")
+            self.call_for_effect("llvm.prefetch.p0", address, read, second_cache, data)
 
     def gather(self, pointer: Vector, places: Vector, of: Type, mask: Vector | None) -> Vector:
         """One element a lane, each from its own place."""

@@ -6,7 +6,8 @@ computes the rows (of a pointwise graph: the elements) from `start` to `stop`. `
 number of classes, the scalars, and the address and row stride of every array; `totals` takes the
 sums; what is kept between passes lies in `scratch`.
 
-All inputs of a row are read before its outputs are written, so an output may be an input.
+Outputs are written in the last pass, each vector after all inputs in its place were read for the
+last time, so an output may be an input.
 """
 
 from __future__ import annotations

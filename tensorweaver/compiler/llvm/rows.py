@@ -194,6 +194,8 @@ class AlongClasses(Rows):
                 return array.load(place, scope.type_of(node), mask)
             return None
 
+        if self.is_last(number):
+            self.fetch_next(here, k)
         scope = Scope(code, Type(self.kind, self.lanes), given, self.names)
         self.elements(
             passes[number],
@@ -209,6 +211,13 @@ class AlongClasses(Rows):
                 mask,
                 lambda array, value: array.store(here * array.stride + k, value, mask),
             )
+
+    def fetch_next(self, row: Vector, place: Vector) -> None:
+        """Ask for the next rows while these are finished: no processor sees them coming."""
+        for node in self.schedule.passes[0].inputs:
+            array = self.arrays[node]
+            ahead = (row + self.rows) * array.stride + place
+            self.code.prefetch(array.pointer, ahead, array.memory(Type(self.kind, self.lanes)))
 
 
 class AcrossRows(Rows):

