@@ -246,6 +246,7 @@ def test_one_thread_raises_as_a_loop_does():
 def test_ctrl_c_waits_for_the_workers():
     output = run_script("""
 import signal, threading, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 main = threading.main_thread()
 meeting = threading.Barrier(2)
 ended = []

@@ -1,5 +1,6 @@
 """Derive the coefficients that the functions of the LLVM engine are written with."""
 
+import warnings
 from typing import Any
 
 import mpmath as library
@@ -21,7 +22,9 @@ def rounded(numbers, kind):
 
 def derived(function, start, stop, count, kind):
     """The first `count` terms of a function's Chebyshev series, highest power first."""
-    return rounded(mpmath.chebyfit(function, [start, stop], count), kind)
+    with warnings.catch_warnings():  # later releases of mpmath would rather have the lowest first
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return rounded(mpmath.chebyfit(function, [start, stop], count), kind)
 
 
 def pair(number, bits, kind):
