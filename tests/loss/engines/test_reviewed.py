@@ -125,12 +125,10 @@ def test_a_matrix_as_out(rng):
 
 
 def test_a_call_within_a_call_has_memory_of_its_own(rng, monkeypatch):
-    from tensorweaver.compiler import tiles
-
     x, t = rng.normal(size=(2, 4000, 2))[..., 0]
     wanted = tw.mse_loss(x, t)
     copyto = np.copyto
-    calls = []
+    calls: list[bool] = []
 
     def interrupted(*arguments, **options):
         copyto(*arguments, **options)
@@ -138,7 +136,7 @@ def test_a_call_within_a_call_has_memory_of_its_own(rng, monkeypatch):
             calls.append(True)
             tw.mse_loss(t[::2], x[::2] + 1)  # as a signal's handler might
 
-    monkeypatch.setattr(tiles.np, "copyto", interrupted)
+    monkeypatch.setattr(np, "copyto", interrupted)
     assert tw.mse_loss(x, t) == wanted
 
 
