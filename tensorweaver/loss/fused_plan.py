@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,11 +54,6 @@ class FusedPlan(Plan):
             )
         return found
 
-    @functools.cached_property
-    def total_kernel(self) -> FusedKernel:
-        """What sums up the losses, for most calls."""
-        return self.fused_kernel("value", (), (TOTAL,))
-
     def views(self, arrays: Sequence[Any]) -> list[Any]:
         """The arguments as the kernels see them."""
         given = [array for array in arrays if array is not None]
@@ -95,7 +89,7 @@ class FusedPlan(Plan):
         views = self.views(arrays)
         if self.question.reduction == "none":
             return self.losses(views)
-        (total,) = self.compute(self.total_kernel, views)
+        (total,) = self.compute(self.fused_kernel("value", (), (TOTAL,)), views)
         return self.backend.quotient(total, self.count_views(views), self.dtype)
 
     def losses(self, views: list[Any]) -> Any:

@@ -6,7 +6,6 @@ formula: let the arguments in, run the kernel, reduce.
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -100,6 +99,7 @@ class Plan:
         self.not_real = labels | {"where"}
         self.divisor = self.fixed_divisor()
         self.kernels: dict[Any, Callable[..., Any]] = {}
+        self.value_run: Callable[..., Any] | None = None
 
     # ---------------------------------------------------------------------------------- preparation
     def make_ports(
@@ -145,8 +145,13 @@ class Plan:
             found = self.kernels[key] = made.run
         return found
 
-    @functools.cached_property
-    def run_value(self) -> Callable[..., Any]:
+    def run_value(self, *inputs_and_size: Any) -> Any:
+        """The losses."""
+        if self.value_run is None:
+            self.value_run = self.value_kernel()
+        return self.value_run(*inputs_and_size)
+
+    def value_kernel(self) -> Callable[..., Any]:
         """The kernel of the losses; a library that differentiates is told our derivatives."""
         run = self.kernel("value")
         rows_alone = not self.formula.rowwise or self.variant.value.outputs[0].level <= Level.ROW

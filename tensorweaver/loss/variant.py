@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tensorweaver.compiler.compile import (
@@ -61,6 +60,8 @@ class Variant:
         self.kernels: dict[Any, Kernel] = {}
         self.nodes: dict[str, Node] = {}
         self.value = self.trace(key)
+        loss = self.value.with_outputs(self.value.outputs[0])
+        self.last_step = prepare(loss).outputs[0].name
         self.level = max(
             self.value.outputs[0].level, Level.ELEMENT if not formula.rowwise else Level.ROW
         )
@@ -103,15 +104,15 @@ class Variant:
             count = operation("multiply", count, ROW_SIZE)  # each element counts that much
         return Graph((*self.nodes.values(), ROW_SIZE), (value, count), traced.names)
 
-    @functools.cached_property
+    @property
     def gives_input(self) -> bool:
         """Whether the losses are an argument as it came, and not an array of their own."""
-        return prepare(self.value.with_outputs(self.value.outputs[0])).outputs[0].name == "input"
+        return self.last_step == "input"
 
-    @functools.cached_property
+    @property
     def repeats(self) -> bool:
         """Whether the loss of an element is one number a row, and kernels give it once a row."""
-        return prepare(self.value.with_outputs(self.value.outputs[0])).outputs[0].name == "spread"
+        return self.last_step == "spread"
 
     def counts(self, name: str) -> bool:
         """Whether what a mean divides by depends on the argument."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import functools
 import math
 import struct
 from typing import TYPE_CHECKING, Any
@@ -73,6 +72,7 @@ class LLVMKernel(FusedKernel):
         self.dtype = dtype
         self.schedule = schedule(graph, outputs)
         self.kept = sum(len(step.kept) for step in self.schedule.passes)
+        self.blocks: BlockKernel | None = None
         self.functions: dict[Any, Callable[..., None]] = {}
         self.plain = [
             (self.dtype_of(node), rowwise and node.level is Level.ELEMENT) for node in self.arrays
@@ -164,7 +164,7 @@ class LLVMKernel(FusedKernel):
         function = self.function(classes, halves if any(halves) else ())
         places = self.whole(operands, classes)
         if places is None and self.too_long(operands, classes):
-            return self.by_blocks.run(shape, classes, operands, scalars)
+            return self.by_blocks().run(shape, classes, operands, scalars)
         if places is None:
             return self.run_copied(function, shape, classes, operands, scalars)
         words = self.layout.pack(classes, *scalars, *places)
@@ -256,10 +256,11 @@ class LLVMKernel(FusedKernel):
             for operand in operands
         )
 
-    @functools.cached_property
     def by_blocks(self) -> BlockKernel:
         """The engine that copies long rows piece by piece."""
-        return BlockKernel(self.graph, self.outputs, self.dtype, rowwise=self.rowwise)
+        if self.blocks is None:
+            self.blocks = BlockKernel(self.graph, self.outputs, self.dtype, rowwise=self.rowwise)
+        return self.blocks
 
     def row_stride(self, operand: Operand, classes: int) -> int | None:
         """How far apart rows begin; None where that is not one number, or elements are apart."""
