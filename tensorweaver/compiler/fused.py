@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tensorweaver.compiler.graph import Level, Node
-from tensorweaver.compiler.schedule import CLASS_INDEX
+from tensorweaver.compiler.schedule import array_inputs, scalar_inputs
 from tensorweaver.compiler.tiles import Operand
-from tensorweaver.compiler.trace import ROW_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tensorweaver.compiler.graph import Graph
+    from tensorweaver.compiler.graph import Graph, Node
     from tensorweaver.compiler.schedule import Output
 
 __all__ = ["FusedKernel"]
@@ -53,9 +51,8 @@ class FusedKernel:
         self.outputs = outputs
         self.rowwise = rowwise
         self.real = np.dtype(dtype)
-        inputs = graph.inputs
-        self.scalars = [n for n in inputs if n.level is Level.SCALAR and n is not ROW_SIZE]
-        self.arrays = [n for n in inputs if n.level > Level.SCALAR and n is not CLASS_INDEX]
+        self.scalars = scalar_inputs(graph)
+        self.arrays = array_inputs(graph)
         self.filled = [output for output in outputs if not output.total]
         self.totals = len(outputs) - len(self.filled)
 

@@ -24,11 +24,21 @@ from tensorweaver.compiler.graph import (
     replace,
     topological,
 )
+from tensorweaver.compiler.trace import ROW_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["CLASS_INDEX", "Output", "Pass", "Schedule", "schedule"]
+__all__ = [
+    "CLASS_INDEX",
+    "Output",
+    "Pass",
+    "Schedule",
+    "array_inputs",
+    "by_index",
+    "scalar_inputs",
+    "schedule",
+]
 
 CLASS_INDEX = input_node("class_index", Level.ELEMENT, "integral")
 """An element's place in its row."""
@@ -42,6 +52,16 @@ COSTS = {
 }
 WORTH_KEEPING = 16
 """What costs that much, in simple operations, is kept for the next pass, not computed again."""
+
+
+def scalar_inputs(graph: Graph) -> list[Node]:
+    """The inputs that are one number for the whole call, but for the number of classes."""
+    return [n for n in graph.inputs if n.level is Level.SCALAR and n is not ROW_SIZE]
+
+
+def array_inputs(graph: Graph) -> list[Node]:
+    """The inputs that are arrays."""
+    return [n for n in graph.inputs if n.level > Level.SCALAR and n is not CLASS_INDEX]
 
 
 class Output(NamedTuple):

@@ -20,7 +20,7 @@ from tensorweaver.compiler.llvm.memory import Array
 from tensorweaver.compiler.llvm.scope import Scope
 from tensorweaver.compiler.llvm.sums import Sum
 from tensorweaver.compiler.llvm.vector import Module, Type, Vector
-from tensorweaver.compiler.schedule import CLASS_INDEX
+from tensorweaver.compiler.schedule import array_inputs, scalar_inputs
 from tensorweaver.compiler.trace import ROW_SIZE
 
 if TYPE_CHECKING:
@@ -34,18 +34,6 @@ NAME = "kernel"
 KINDS = {"float32": "float", "float64": "double"}
 LANES = {"float": 32, "double": 16}
 """Two registers of 512 bits, or four of 256: enough to hide what an operation takes."""
-
-
-def scalar_nodes(schedule: Schedule) -> list[Node]:
-    """The inputs that are one number for the whole call, but for the number of classes."""
-    inputs = schedule.graph.inputs
-    return [node for node in inputs if node.level is Level.SCALAR and node is not ROW_SIZE]
-
-
-def array_nodes(schedule: Schedule) -> list[Node]:
-    """The inputs that are arrays."""
-    inputs = schedule.graph.inputs
-    return [node for node in inputs if node.level > Level.SCALAR and node is not CLASS_INDEX]
 
 
 class Writer:
@@ -85,9 +73,9 @@ class Writer:
         self.words = Vector(self.code, POINTER, "%words")
         self.scratch = Vector(self.code, POINTER, "%scratch")
         self.row_size = self.word(0, INDEX, "row_size")
-        first = self.first_array = 1 + len(scalar_nodes(schedule))
+        first = self.first_array = 1 + len(scalar_inputs(schedule.graph))
         self.arrays: dict[Node, Array] = {}
-        for i, node in enumerate(array_nodes(schedule)):
+        for i, node in enumerate(array_inputs(schedule.graph)):
             self.arrays[node] = self.array(first + 2 * i, str(node.value))
         first += 2 * len(self.arrays)
         filled = [i for i, (_, output) in enumerate(self.outputs) if not output.total]
@@ -128,7 +116,7 @@ class Writer:
         if node is ROW_SIZE:
             return self.row_size.to("double")
         if node.name == "input":
-            place = 1 + scalar_nodes(self.schedule).index(node)
+            place = 1 + scalar_inputs(self.schedule.graph).index(node)
             return self.word(place, Type("double"), str(node.value))
         return None
 
