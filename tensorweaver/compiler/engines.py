@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tensorweaver.compiler.fused import FusedKernel
 
 __all__ = [
+    "ENGINES",
     "ENVIRONMENT_VARIABLE",
     "Engine",
     "engine_for",

@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from tensorweaver.backends import get_backend
 from tensorweaver.compiler.compile import weave, weave_fused
-from tensorweaver.compiler.engines import engine_named
+from tensorweaver.compiler.engines import ENGINES, engine_named
 from tensorweaver.compiler.graph import Graph, Level
 from tensorweaver.compiler.kernel import Setting
 from tensorweaver.compiler.schedule import Output
+from tensorweaver.errors import BackendError, BackendUnavailableError
 from tensorweaver.loss.options import chosen_options
 from tensorweaver.loss.variant import VariantKey, variant_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from tensorweaver.backends import Backend
     from tensorweaver.compiler.graph import Node
     from tensorweaver.loss.formula import Formula
     from tensorweaver.loss.plan import Plan
@@ -99,10 +101,22 @@ def source(formula: Formula, where: str, options: Mapping[str, Any]) -> str:
     wrt = formula.differentiable
     engine = engine_named(where)
     if engine in {None, "interpret"}:
-        backend = get_backend("numpy" if engine else where)
+        backend = backend_named("numpy" if engine else where)
         setting = Setting(backend, "float32", backend.label_dtype())
         return variant.kernel(setting, "value_and_gradient", wrt).source
     gradients = (Output(variant.nodes[name].level) for name in wrt)
     outputs = (Output(variant.level, total=True), *gradients)
     graph = variant.graph("value_and_gradient", wrt)
     return weave_fused(graph, outputs, engine, "float32", rowwise=formula.rowwise).source
+
+
+def backend_named(name: str) -> Backend:
+    """The backend of that name; the error for another names the engines too."""
+    try:
+        return get_backend(name)
+    except BackendUnavailableError:
+        raise
+    except BackendError as error:
+        engines = " and ".join(map(repr, ENGINES[1:]))
+        message = f"source(): {error}; the engines of NumPy arrays are {engines}"
+        raise BackendError(message) from None

@@ -164,6 +164,11 @@ def test_small_arrays_do_not_import_llvmlite():
     assert in_a_process(code).split() == ["1.0", "False"]
 
 
+def test_a_text_of_nobody_names_who_has_one():
+    with pytest.raises(tw.BackendError, match=r"'lvm': known are numpy.*'blocks' and 'llvm'"):
+        tw.mse_loss.source("lvm")
+
+
 @pytest.fixture
 def asked_anew():
     """llvmlite is judged again, and once more after the test."""
