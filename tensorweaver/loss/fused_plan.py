@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tensorweaver.compiler import pages
 from tensorweaver.compiler.compile import weave_fused
 from tensorweaver.compiler.graph import Level
 from tensorweaver.compiler.schedule import Output
@@ -101,7 +102,7 @@ class FusedPlan(Plan):
     def room_for_losses(self) -> tuple[Any, Any, Output]:
         """Memory for the losses; it as a kernel sees it; what that fills it with."""
         frame = self.frame
-        losses = np.empty(frame.losses, self.backend.dtype(self.result_dtype))
+        losses = pages.empty(frame.losses, self.backend.dtype(self.result_dtype))
         elements = len(frame.losses) == len(frame.full)
         seen = np.moveaxis(losses, frame.axis, -1) if self.formula.rowwise and elements else losses
         return losses, seen, Output(Level.ELEMENT if elements else Level.ROW)
@@ -221,11 +222,7 @@ class Room:
         self.plan = plan
         self.port = port = plan.ports[name]
         if port.whole:
-            self.array = (
-                np.empty_like(argument, dtype=port.native, subok=False)
-                if target is None
-                else target
-            )
+            self.array = room_like(argument, port.native) if target is None else target
             self.seen = port.view(np.asarray(self.array))
         else:
             self.array = np.empty(port.inside, plan.dtype)
@@ -237,6 +234,13 @@ class Room:
             return self.array
         with self.plan.backend.quiet():
             return self.port.leave(self.array, None)
+
+
+def room_like(argument: Any, dtype: Any) -> Any:
+    """Memory for a gradient, whose numbers lie as the argument's do."""
+    if argument.flags.c_contiguous:
+        return pages.empty(argument.shape, np.dtype(dtype))
+    return np.empty_like(argument, dtype=dtype, subok=False)
 
 
 def in_the_way(target: Any, inputs: Sequence[Any]) -> bool:

@@ -21,6 +21,13 @@ PLACE = "i32"
 LINE = 64
 """How many bytes lie in a line of the cache."""
 
+ABOUT = f"alignstack({LINE})"
+"""Vectors that registers have no room for must not straddle lines: that is slow, and slower still
+beside writes past the caches."""
+
+STREAMED = 16
+"""How many bytes at a time every processor can write past the caches."""
+
 
 class Variable:
     """Memory that a function has to itself: one value, or `count` of them.
@@ -159,12 +166,24 @@ class Code(Body):
         name = f"llvm.masked.load.{of.suffix}.p0"
         return self.call(name, of, address, alignment, mask, self.number(0, of))
 
-    def store(self, pointer: Vector, place: Vector, value: Vector, mask: Vector | None) -> None:
-        """Write neighbours in memory, from `place` on, where the mask is true."""
+    def store(
+        self,
+        pointer: Vector,
+        place: Vector,
+        value: Vector,
+        mask: Vector | None,
+        *,
+        streamed: bool = False,
+    ) -> None:
+        """Write neighbours in memory, from `place` on, where the mask is true.
+
+        Whole vectors that are `streamed` go past the caches; they begin on a border of STREAMED.
+        """
         of = value.type
         address = self.address(pointer, of.kind, place)
         if mask is None:
-            self.line(f"store {of} {value.name}, ptr {address.name}, align {of.size}")
+            how = f"align {STREAMED}, !nontemporal !0" if streamed else f"align {of.size}"
+            self.line(f"store {of} {value.name}, ptr {address.name}, {how}")
             return
         alignment = Vector(self, Type("i32"), str(of.size))
         name = f"llvm.masked.store.{of.suffix}.p0"
@@ -202,6 +221,34 @@ class Code(Body):
         name = f"llvm.masked.scatter.{of.suffix}.v{of.lanes}p0"
         self.call_for_effect(name, value, addresses, alignment, mask)
 
+    def load_apart(self, pointer: Vector, place: Vector, stride: Vector, of: Type) -> Vector:
+        """One element a lane, `stride` apart, the first at `place`.
+
+        Lane by lane, for that is what most processors do with a gather, and plain addresses are
+        cheaper than a vector of them.
+        """
+        if of.kind == "i1":
+            return self.load_apart(pointer, place, stride, of.of("i8")) != 0
+        one = Type(of.kind)
+        address = self.address(pointer, of.kind, place)
+        found = Vector(self, of, "poison")
+        for lane in range(of.lanes):
+            if lane:
+                address = self.address(address, of.kind, stride)
+            element = self.emit(one, f"load {one}, ptr {address.name}, align {of.size}")
+            found = found.with_lane(lane, element)
+        return found
+
+    def store_apart(self, pointer: Vector, place: Vector, stride: Vector, value: Vector) -> None:
+        """Write one element a lane, `stride` apart, the first at `place`."""
+        kind, size = value.type.kind, value.type.size
+        address = self.address(pointer, kind, place)
+        for lane in range(value.type.lanes):
+            if lane:
+                address = self.address(address, kind, stride)
+            element = value.lane(lane)
+            self.line(f"store {kind} {element.name}, ptr {address.name}, align {size}")
+
     def call_for_effect(self, name: str, *arguments: Vector) -> None:
         """Call a function that gives nothing back."""
         self.module.declare(name, "void", *(str(a.type) for a in arguments))
@@ -214,4 +261,5 @@ class Code(Body):
             line if line.endswith(":") else f"  {line}"
             for line in ["entry:", *self.variables, *self.lines, "ret void"]
         ]
-        return f"define void @{name}({parameters}) {{\n" + "\n".join(lines) + "\n}\n"
+        head = f"define internal void @{name}({parameters}) {ABOUT} {{"
+        return "\n".join([head, *lines, "}", ""])

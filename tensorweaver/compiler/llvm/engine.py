@@ -13,11 +13,14 @@ from tensorweaver.compiler import parallel
 from tensorweaver.compiler.blocks import BlockKernel
 from tensorweaver.compiler.fused import FusedKernel
 from tensorweaver.compiler.graph import Level
+from tensorweaver.compiler.llvm.code import STREAMED
 from tensorweaver.compiler.llvm.jit import compile_text, converts_halves
 from tensorweaver.compiler.llvm.kernels import (
+    DENSE,
     KINDS,
     LANES,
     NAME,
+    Arrangement,
     Pointwise,
 )
 from tensorweaver.compiler.llvm.rows import CLASSES_ACROSS, AcrossRows, AlongClasses
@@ -56,6 +59,19 @@ MOST_KEPT = 1 << 18
 LONGEST_COPIED = 1 << 17
 """Rows of so many elements are copied whole where that is needed; longer ones in pieces."""
 
+WHOLE = 64
+"""Blocks of more rows or elements than that have a multiple of it, so that vectors are whole."""
+
+STREAMED_FROM = 1 << 25
+"""Results of so many bytes do not fit the caches of common processors."""
+
+FEW_ENDS = 1 << 12
+"""Rows of so many elements have few ends. At an end a line of the cache is written in two ways,
+which takes long."""
+
+NUMBER = ctypes.c_int64 * 1
+"""Where a kernel counts the rows that threads have taken, from 0 on."""
+
 FUNCTIONS_KEPT = 64
 """For how many numbers of classes the way to the machine code is remembered."""
 
@@ -74,6 +90,7 @@ class LLVMKernel(FusedKernel):
         self.kept = sum(len(step.kept) for step in self.schedule.passes)
         self.blocks: BlockKernel | None = None
         self.functions: dict[Any, Callable[..., None]] = {}
+        self.common: dict[int, Callable[..., None]] = {}
         self.plain = [
             (self.dtype_of(node), rowwise and node.level is Level.ELEMENT) for node in self.arrays
         ] + [(self.real, rowwise and output.level is Level.ELEMENT) for output in self.filled]
@@ -100,25 +117,32 @@ class LLVMKernel(FusedKernel):
         """The text of the kernel for long rows."""
         return self.writer(2 * CLASSES_TOGETHER).write()
 
-    def writer(self, classes: int, halves: tuple[str, ...] = ()) -> Writer:
-        """What writes the text of the kernel for rows of so many classes."""
+    def writer(self, classes: int, arranged: Arrangement = DENSE) -> Writer:
+        """What writes the text of the kernel for rows of so many classes.
+
+        Only for few classes does the text count on their number: it takes the place of the
+        addresses of as many rows, and a program has few such numbers.
+        """
         form, *more = self.form(classes)
-        what = (self.outputs, self.dtype, LANES[KINDS[self.dtype]], halves)
+        if form is not AcrossRows:
+            arranged = arranged._replace(classes=0)
+        lanes = LANES[KINDS[self.dtype]]
         if form is not AlongClasses:
-            writer: Writer = form(self.schedule, *what)
+            writer: Writer = form(self.schedule, self.outputs, self.dtype, lanes, arranged)
             return writer
         rows, keep = more
         plan = self.schedule if keep else schedule(self.graph, self.outputs, keep=False)
-        return AlongClasses(plan, *what, rows=rows)
+        return AlongClasses(plan, self.outputs, self.dtype, lanes, arranged, rows=rows)
 
-    def function(self, classes: int, halves: tuple[str, ...] = ()) -> Callable[..., None]:
-        """The machine code for rows of so many classes, and arrays of these dtypes."""
-        found = self.functions.get((classes, halves))
+    def function(self, classes: int, arranged: Arrangement = DENSE) -> Callable[..., None]:
+        """The machine code for rows of so many classes in arrays that lie like that."""
+        found = self.functions.get((classes, arranged))
         if found is None:
             if len(self.functions) >= FUNCTIONS_KEPT:
                 self.functions.clear()
-            text = self.writer(classes, halves).write()
-            found = self.functions[classes, halves] = compile_text(text, NAME)
+                self.common.clear()
+            text = self.writer(classes, arranged).write()
+            found = self.functions[classes, arranged] = compile_text(text, NAME)
         return found
 
     def scratch(self, classes: int) -> Array | None:
@@ -146,7 +170,15 @@ class LLVMKernel(FusedKernel):
                 return super().__call__(shape, classes, inputs, scalars, results)
             places += (address(array), classes if element else 1)
         words = self.layout.pack(classes, *scalars, *places)
-        return self.run_whole(self.function(classes), rows, classes, words)
+        function = None
+        if rows * classes * self.real.itemsize < STREAMED_FROM:
+            function = self.common.get(classes)
+        if function is None:
+            streamed = self.streams(rows, classes, places)
+            function = self.function(classes, Arrangement((), classes, streamed))
+            if not streamed:
+                self.common[classes] = function
+        return self.run_whole(function, rows, classes, words)
 
     def run(
         self,
@@ -161,42 +193,69 @@ class LLVMKernel(FusedKernel):
             operand._replace(dtype=operand.array.dtype) if half else operand
             for operand, half in zip(operands, halves, strict=True)
         ]
-        function = self.function(classes, halves if any(halves) else ())
+        halves = halves if any(halves) else ()
         places = self.whole(operands, classes)
-        if places is None and self.too_long(operands, classes):
+        if places is not None:
+            rows = math.prod(shape)
+            words = self.layout.pack(classes, *scalars, *places)
+            known = classes if self.are_close(operands) else 0
+            streamed = not halves and self.streams(rows, classes, places)
+            function = self.function(classes, Arrangement(halves, known, streamed))
+            return self.run_whole(function, rows, classes, words)
+        if self.too_long(operands, classes):
             return self.by_blocks().run(shape, classes, operands, scalars)
-        if places is None:
-            return self.run_copied(function, shape, classes, operands, scalars)
-        words = self.layout.pack(classes, *scalars, *places)
-        return self.run_whole(function, math.prod(shape), classes, words)
+        function = self.function(classes, Arrangement(halves, classes))
+        return self.run_copied(function, shape, classes, operands, scalars)
+
+    def streams(self, rows: int, classes: int, places: list[int]) -> bool:
+        """Whether results are written past the caches: large ones that are no input as well, for
+        an input is in the caches already, in rows whose ends are whole vectors, or few.
+        """
+        size = self.real.itemsize
+        if rows * classes * size < STREAMED_FROM or not self.filled:
+            return False
+        if self.rowwise and classes % LANES[KINDS[self.dtype]] and classes < FEW_ENDS:
+            return False
+        border = STREAMED
+        read, written = places[: 2 * len(self.arrays)], places[2 * len(self.arrays) :]
+        return not set(read[::2]) & set(written[::2]) and not any(
+            start % border or (self.rowwise and stride * size % border)
+            for start, stride in zip(written[::2], written[1::2], strict=True)
+        )
 
     def run_whole(
         self, function: Callable[..., None], rows: int, classes: int, words: bytes
     ) -> list[float]:
-        """All rows of arrays that are used where they lie."""
+        """All rows of arrays that are used where they lie.
+
+        Threads take their blocks inside the machine code: they would wait for each other if they
+        came back to Python for every one.
+        """
         elements = rows * classes
         if elements <= SMALLEST:
-            return self.run_range(function, 0, rows, words, classes)
-        step = max(1, block_size(elements) // classes)
+            return self.run_block(function, rows, words, classes)
+        step = block_size(elements) // classes
+        step = max(1, step & -WHOLE if step > WHOLE else step)
         count = -(-rows // step)
-        partial: list[Any] = [None] * count
+        following = NUMBER()
+        partial = np.empty((count, max(1, self.totals)))
 
-        def task(number: int) -> None:
-            start = number * step
-            partial[number] = self.run_range(
-                function, start, min(start + step, rows), words, classes
-            )
+        def work(_: int) -> None:
+            scratch = self.scratch(classes) if self.kept else None
+            kept = None if scratch is None else address(scratch)
+            function(following, rows, step, address(partial), words, kept)
 
-        parallel.run(task, count)
-        return [total_of(column) for column in zip(*partial, strict=True)]
+        parallel.run(work, min(count, parallel.get_num_threads()))
+        return [total_of(column) for column in partial.T[: self.totals].tolist()]
 
-    def run_range(
-        self, function: Callable[..., None], start: int, stop: int, words: bytes, classes: int
+    def run_block(
+        self, function: Callable[..., None], rows: int, words: bytes, classes: int
     ) -> list[float]:
-        """Compute some rows in this thread."""
+        """All rows in this thread, as one block."""
         sums = self.sums()
         scratch = self.scratch(classes) if self.kept else None
-        function(start, stop, sums, words, None if scratch is None else address(scratch))
+        kept = None if scratch is None else address(scratch)
+        function(NUMBER(), rows, rows, sums, words, kept)
         return sums[: self.totals]
 
     def run_copied(
@@ -228,7 +287,7 @@ class LLVMKernel(FusedKernel):
                 places += (address(block), classes if operand.level is Level.ELEMENT else 1)
             words = self.layout.pack(classes, *scalars, *places)
             rows = math.prod(view.shape[: len(shape) - len(index) + 1])
-            partial[number] = self.run_range(function, 0, rows, words, classes)
+            partial[number] = self.run_block(function, rows, words, classes)
             for view, block in back:
                 np.copyto(view, block, casting="unsafe")
 
@@ -248,6 +307,11 @@ class LLVMKernel(FusedKernel):
         if not self.rowwise and all(transposable(operand) for operand in operands):
             return [word for operand in operands for word in (address(operand.array), 1)]
         return None
+
+    def are_close(self, operands: list[Operand]) -> bool:
+        """Whether each row of elements lies right behind the one before."""
+        elements = (o.array for o in operands if o.level is Level.ELEMENT)
+        return not self.rowwise or all(array.flags.c_contiguous for array in elements)
 
     def too_long(self, operands: list[Operand], classes: int) -> bool:
         """Whether rows would have to be copied that take more memory than a thread may use."""

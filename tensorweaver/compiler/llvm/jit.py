@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 __all__ = ["Machine", "compile_text", "converts_halves", "host"]
 
 PROTOTYPE = ctypes.CFUNCTYPE(
-    None, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p
+    None,
+    ctypes.c_void_p,
+    ctypes.c_int64,
+    ctypes.c_int64,
+    ctypes.c_void_p,
+    ctypes.c_void_p,
+    ctypes.c_void_p,
 )
 lock = threading.RLock()
 """Compiling is done by one thread at a time, and never while the process forks: a child that

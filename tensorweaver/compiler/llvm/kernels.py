@@ -1,10 +1,12 @@
 """A schedule as the text of an LLVM function.
 
-    kernel(start, stop, totals, words, scratch)
+    kernel(next, stop, step, totals, words, scratch)
 
-computes the rows (of a pointwise graph: the elements) from `start` to `stop`. `words` holds the
-number of classes, the scalars, and the address and row stride of every array; `totals` takes the
-sums; what is kept between passes lies in `scratch`.
+takes blocks of `step` rows (of a pointwise graph: elements) below `stop` as long as there are any,
+counting up the number at `next`: several threads may call it at once, each with its own `scratch`,
+where what is kept between passes lies. `words` holds the number of classes, the scalars, and the
+address and row stride of every array; `totals` takes the sums of each block. Within, `block(start,
+stop, totals, words, scratch)` computes one.
 
 Outputs are written in the last pass, each vector after all inputs in its place were read for the
 last time, so an output may be an input.
@@ -12,10 +14,10 @@ last time, so an output may be an input.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tensorweaver.compiler.graph import Level, Node
-from tensorweaver.compiler.llvm.code import INDEX, POINTER, Code
+from tensorweaver.compiler.llvm.code import ABOUT, INDEX, POINTER, Code
 from tensorweaver.compiler.llvm.memory import Array
 from tensorweaver.compiler.llvm.scope import Scope
 from tensorweaver.compiler.llvm.sums import Sum
@@ -28,12 +30,58 @@ if TYPE_CHECKING:
 
     from tensorweaver.compiler.schedule import Output, Schedule
 
-__all__ = ["KINDS", "LANES", "NAME", "Pointwise", "Writer"]
+__all__ = ["KINDS", "LANES", "NAME", "Arrangement", "Pointwise", "Writer"]
 
 NAME = "kernel"
+KERNEL = """\
+define void @kernel({parameters}) {about} {{
+entry:
+  br label %take
+take:
+  %start = atomicrmw add ptr %next, i64 %step monotonic
+  %any = icmp slt i64 %start, %stop
+  br i1 %any, label %work, label %done
+work:
+  %number = udiv i64 %start, %step
+  %sums = getelementptr [{totals} x double], ptr %totals, i64 %number
+  %end = add i64 %start, %step
+  %last = call i64 @llvm.smin.i64(i64 %end, i64 %stop)
+  call void @block(i64 %start, i64 %last, ptr %sums, ptr %words, ptr %scratch)
+  br label %take
+done:
+  {finish}ret void
+}}
+"""
 KINDS = {"float32": "float", "float64": "double"}
 LANES = {"float": 32, "double": 16}
 """Two registers of 512 bits, or four of 256: enough to hide what an operation takes."""
+
+
+STREAMS = "\n!0 = !{i32 1}\n"
+"""What LLVM's language says of a store that goes past the caches."""
+
+
+class Arrangement(NamedTuple):
+    """How arrays lie in memory, as far as a kernel's text counts on it.
+
+    Attributes
+    ----------
+    halves
+        For each array, inputs first, `half` or `bfloat` if it is that; empty for none.
+    classes
+        How many elements a row has, if that is known and each row lies right behind the one before;
+        else 0.
+    streamed
+        Whether results are too large for the caches, which they would only fill: they are written
+        past them, without being read first.
+    """
+
+    halves: tuple[str, ...] = ()
+    classes: int = 0
+    streamed: bool = False
+
+
+DENSE = Arrangement()
 
 
 class Writer:
@@ -49,8 +97,8 @@ class Writer:
         The dtype of all real numbers inside.
     lanes
         How many of them a vector holds.
-    halves
-        For each array, inputs first, `half` or `bfloat` if it is that in memory; empty for none.
+    arranged
+        How the arrays lie in memory.
     """
 
     def __init__(
@@ -59,9 +107,9 @@ class Writer:
         outputs: tuple[Output, ...],
         dtype: str,
         lanes: int,
-        halves: tuple[str, ...] = (),
+        arranged: Arrangement = DENSE,
     ) -> None:
-        self.halves = halves
+        self.arranged = arranged
         self.schedule = schedule
         self.outputs = list(zip(schedule.graph.outputs, outputs, strict=True))
         self.module = Module()
@@ -72,14 +120,19 @@ class Writer:
         self.code.taken |= dict.fromkeys(("start", "stop", "totals", "words", "scratch"), 0)
         self.words = Vector(self.code, POINTER, "%words")
         self.scratch = Vector(self.code, POINTER, "%scratch")
-        self.row_size = self.word(0, INDEX, "row_size")
+        self.close = self.code.index(arranged.classes) if arranged.classes else None
+        self.row_size = self.close or self.word(0, INDEX, "row_size")
         first = self.first_array = 1 + len(scalar_inputs(schedule.graph))
         self.arrays: dict[Node, Array] = {}
         for i, node in enumerate(array_inputs(schedule.graph)):
             self.arrays[node] = self.array(first + 2 * i, str(node.value))
         first += 2 * len(self.arrays)
-        filled = [i for i, (_, output) in enumerate(self.outputs) if not output.total]
-        self.filled = {i: self.array(first + 2 * n, f"result.{n}") for n, i in enumerate(filled)}
+        filled = [(i, out.level) for i, (_, out) in enumerate(self.outputs) if not out.total]
+        self.filled: dict[int, Array] = {}
+        for n, (i, level) in enumerate(filled):
+            array = self.array(first + 2 * n, f"result.{n}")
+            streamed = arranged.streamed and level is Level.ELEMENT
+            self.filled[i] = array._replace(streamed=streamed)
         self.names = schedule.graph.names
         self.scalars = Scope(self.code, Type("double"), self.scalar, self.names)
         for node in schedule.order:
@@ -107,9 +160,11 @@ class Writer:
 
     def array(self, place: int, name: str) -> Array:
         """The array whose two words begin at that place."""
-        half = self.halves[(place - self.first_array) // 2] if self.halves else ""
+        halves = self.arranged.halves
+        half = halves[(place - self.first_array) // 2] if halves else ""
         pointer = self.word(place, POINTER, name)
-        return Array(self.code, pointer, self.word(place + 1, INDEX, f"{name}.stride"), half)
+        stride = self.close or self.word(place + 1, INDEX, f"{name}.stride")
+        return Array(self.code, pointer, stride, half)
 
     def scalar(self, node: Node) -> Vector | None:
         """A number that the caller brings."""
@@ -128,14 +183,24 @@ class Writer:
         return found.spread(scope.real.lanes)
 
     def write(self) -> str:
-        """The text: the kernel first, then the functions that it calls."""
+        """The text: the kernel first, then what it calls."""
         self.body()
         for n, (_, total) in enumerate(sorted(self.totals.items())):
             found = total.total()
             place = self.code.index(n)
             self.code.store(Vector(self.code, POINTER, "%totals"), place, found, None)
         parameters = "i64 %start, i64 %stop, ptr %totals, ptr %words, ptr %scratch"
-        return f"{self.code.text(NAME, parameters)}\n{self.module}"
+        self.module.declare("llvm.smin.i64", "i64", "i64", "i64")
+        streamed = self.arranged.streamed
+        finish = "fence seq_cst\n  " if streamed else ""  # such stores wait for nobody else
+        kernel = KERNEL.format(
+            parameters="ptr %next, i64 %stop, i64 %step, ptr %totals, ptr %words, ptr %scratch",
+            about=ABOUT,
+            totals=len(self.totals),
+            finish=finish,
+        )
+        text = f"{kernel}\n{self.code.text('block', parameters)}\n{self.module}"
+        return text + STREAMS if streamed else text
 
     def body(self) -> None:
         """The loops."""

@@ -20,12 +20,15 @@ float32, and converted by hand: instructions for it lose subnormal numbers."""
 
 
 class Array(NamedTuple):
-    """An array: its address, how far apart its rows begin, and `half` or `bfloat` if it is that."""
+    """An array: its address, how far apart its rows begin, `half` or `bfloat` if it is that, and
+    whether it is written past the caches.
+    """
 
     code: Code
     pointer: Vector
     stride: Vector
     half: str = ""
+    streamed: bool = False
 
     def memory(self, of: Type) -> Type:
         """What lies in memory for values of that type."""
@@ -41,11 +44,31 @@ class Array(NamedTuple):
 
     def store(self, place: Vector, value: Vector, mask: Vector | None) -> None:
         """Write neighbours, from `place` on, where the mask is true."""
-        self.code.store(self.pointer, place, self.narrowed(value), mask)
+        found = self.narrowed(value)
+        self.code.store(self.pointer, place, found, mask, streamed=self.streamed)
 
     def scatter(self, places: Vector, value: Vector, mask: Vector | None) -> None:
         """Write one element a lane, each to its own place."""
         self.code.scatter(self.pointer, places, self.narrowed(value), mask)
+
+    def load_rows(self, place: Vector, of: Type, mask: Vector | None) -> Vector:
+        """One element a lane, of as many rows, from `place` on."""
+        if mask is not None:
+            return self.gather(self.places(place, of.lanes), of, mask)
+        memory = self.memory(of)
+        return self.widened(self.code.load_apart(self.pointer, place, self.stride, memory), of)
+
+    def store_rows(self, place: Vector, value: Vector, mask: Vector | None) -> None:
+        """Write one element a lane, to as many rows, from `place` on."""
+        if mask is not None:
+            self.scatter(self.places(place, value.type.lanes), value, mask)
+        else:
+            self.code.store_apart(self.pointer, place, self.stride, self.narrowed(value))
+
+    def places(self, first: Vector, lanes: int) -> Vector:
+        """The places below each other in as many rows."""
+        rows = self.code.lane_numbers(lanes, "i64") * self.stride.spread(lanes)
+        return rows + first.spread(lanes)
 
     def widened(self, found: Vector, of: Type) -> Vector:
         """What was loaded, as values of that type."""

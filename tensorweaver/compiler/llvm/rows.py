@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tensorweaver.compiler.graph import Level, Node
 from tensorweaver.compiler.llvm.code import PLACE, Code, Variable
-from tensorweaver.compiler.llvm.kernels import Writer
+from tensorweaver.compiler.llvm.kernels import DENSE, Writer
 from tensorweaver.compiler.llvm.scope import Scope
 from tensorweaver.compiler.llvm.sums import Accumulator, accumulator
 from tensorweaver.compiler.llvm.vector import Type, Vector
@@ -15,7 +15,7 @@ from tensorweaver.compiler.schedule import CLASS_INDEX
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tensorweaver.compiler.llvm.memory import Array
+    from tensorweaver.compiler.llvm.kernels import Arrangement
     from tensorweaver.compiler.schedule import Output, Pass, Schedule
 
 __all__ = ["CLASSES_ACROSS", "AcrossRows", "AlongClasses"]
@@ -35,14 +35,16 @@ class Rows(Writer):
 
     def body(self) -> None:
         with self.code.loop(self.start, self.stop, self.rows, "row") as row:
-            self.tile(row)
+            count = (self.stop - row).minimum(self.rows)
+            self.tile(row, count, self.first_rows(count) if self.rows > 1 else None)
 
-    def tile(self, row: Vector) -> None:
+    def first_rows(self, count: Vector) -> Vector:
+        """Which of the rows in hand there are."""
+        return self.code.lanes_below(count, self.rows)
+
+    def tile(self, row: Vector, count: Vector, mask: Vector | None) -> None:
         """A few rows: their own values, and pass after pass over their elements."""
         code = self.code
-        left = self.stop - row
-        count = left.minimum(self.rows)
-        mask = code.lanes_below(count, self.rows) if self.rows > 1 else None
         scope = Scope(code, Type(self.kind, self.rows), self.scalars.given, self.names)
         scope.given = lambda node: self.row_value(node, scope, row, mask)
         for node in self.schedule.rows:
@@ -232,11 +234,23 @@ class AcrossRows(Rows):
         outputs: tuple[Output, ...],
         dtype: str,
         lanes: int,
-        halves: tuple[str, ...] = (),
+        arranged: Arrangement = DENSE,
     ) -> None:
         self.rows = lanes
         self.memory: dict[Node, Variable] = {}
-        super().__init__(schedule, outputs, dtype, lanes, halves)
+        super().__init__(schedule, outputs, dtype, lanes, arranged)
+
+    def body(self) -> None:
+        """Rows that fill a vector are written without a mask: where a processor cannot gather or
+        scatter, LLVM would put a branch in front of every lane.
+        """
+        whole = self.start + ((self.stop - self.start) & -self.rows)
+        with self.code.loop(self.start, whole, self.rows, "row") as row:
+            self.tile(row, self.code.index(self.rows), None)
+        with self.code.when(whole < self.stop):
+            self.memory.clear()
+            left = self.stop - whole
+            self.tile(whole, left, self.first_rows(left))
 
     def walk(
         self,
@@ -256,17 +270,14 @@ class AcrossRows(Rows):
         known = set(self.memory)
         with code.loop(code.index(0), self.row_size, 1, "class") as k:
 
-            def places(array: Array) -> Vector:
-                lanes = code.lane_numbers(self.lanes, "i64") * array.stride.spread(self.lanes)
-                return lanes + (row * array.stride + k).spread(self.lanes)
-
             def keep(node: Node, value: Vector) -> None:
                 self.memory[node] = Variable(code, value.type, CLASSES_ACROSS)
                 self.memory[node].set(value, k)
 
             def read(node: Node) -> Vector:
                 array = self.arrays[node]
-                found = array.gather(places(array), element.type_of(node), mask)
+                first = row * array.stride + k
+                found = array.load_rows(first, element.type_of(node), mask)
                 if node in again:
                     keep(node, found)
                 return found
@@ -288,7 +299,7 @@ class AcrossRows(Rows):
                     Level.ELEMENT,
                     element,
                     mask,
-                    lambda array, value: array.scatter(places(array), value, mask),
+                    lambda array, value: array.store_rows(row * array.stride + k, value, mask),
                 )
         return {node: each.lanes() for node, each in under_way.items()}
 

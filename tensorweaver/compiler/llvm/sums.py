@@ -11,6 +11,7 @@ import operator
 from typing import TYPE_CHECKING
 
 from tensorweaver.compiler.llvm.code import Variable
+from tensorweaver.compiler.llvm.vector import INTEGERS
 
 if TYPE_CHECKING:
     from tensorweaver.compiler.llvm.code import Code
@@ -132,24 +133,62 @@ class Fold(Accumulator):
         return self.found.get().fold(self.combine)
 
 
-class Maximum(Fold):
+class Extreme(Fold):
+    """The largest or smallest, NaN if any is.
+
+    Where there was a NaN is kept apart, for that takes fewer instructions than asking each time
+    which of two is one.
+    """
+
+    def __init__(self, code: Code, of: Type) -> None:
+        super().__init__(code, of)
+        self.spoilt = Variable(code, of.of(INTEGERS[of.kind]))
+
+    @staticmethod
+    def beats(a: Vector, b: Vector) -> Vector:
+        """Where the first is chosen."""
+        raise NotImplementedError
+
+    @classmethod
+    def combine(cls, a: Vector, b: Vector) -> Vector:
+        return cls.beats(a, b).choose(a, b)
+
+    def clear(self) -> None:
+        super().clear()
+        self.spoilt.set(self.code.number(0, self.spoilt.type))
+
+    def add(self, value: Vector, mask: Vector | None) -> None:
+        super().add(value, mask)
+        nan = value.is_nan() if mask is None else value.is_nan() & mask
+        every_bit = self.code.number(-1, self.spoilt.type)
+        self.spoilt.set(self.spoilt.get() | nan.choose(every_bit, 0))
+
+    def lanes(self) -> Vector:
+        return (self.spoilt.get() != 0).choose(math.nan, self.found.get())
+
+    def total(self) -> Vector:
+        spoilt = self.spoilt.get().fold(operator.or_)
+        return (spoilt != 0).choose(math.nan, self.found.get().fold(self.combine))
+
+
+class Maximum(Extreme):
     """The largest, NaN if any is."""
 
     identity = -math.inf
 
     @staticmethod
-    def combine(a: Vector, b: Vector) -> Vector:
-        return a.maximum(b)
+    def beats(a: Vector, b: Vector) -> Vector:
+        return a > b
 
 
-class Minimum(Fold):
+class Minimum(Extreme):
     """The smallest, NaN if any is."""
 
     identity = math.inf
 
     @staticmethod
-    def combine(a: Vector, b: Vector) -> Vector:
-        return a.minimum(b)
+    def beats(a: Vector, b: Vector) -> Vector:
+        return a < b
 
 
 class Product(Fold):

@@ -16,7 +16,9 @@ pytest.importorskip("llvmlite")
 from tensorweaver.compiler.llvm import jit  # after the library is known to be there
 
 TEXT = """
-define void @kernel(i64 %start, i64 %stop, ptr %totals, ptr %words, ptr %scratch) {{
+define void @kernel(
+    ptr %next, i64 %stop, i64 %step, ptr %totals, ptr %words, ptr %scratch
+) {{
 entry:
   %wide = sitofp i64 %stop to double
   %sum = fadd double %wide, {number}
@@ -56,7 +58,7 @@ def text_of(number):
 
 def result(function):
     total = ctypes.c_double()
-    function(0, 3, ctypes.addressof(total), None, None)
+    function(None, 3, 3, ctypes.addressof(total), None, None)
     return total.value
 
 

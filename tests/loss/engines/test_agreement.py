@@ -39,19 +39,21 @@ def agree(engine, kinds, loss, arrays, options, *, dtype="float64"):
 def runs(engine, monkeypatch):
     """A list that grows whenever a kernel of the chosen engine computes; interpreted ones raise."""
     kernels = fused_kernels(engine)
-    name = "run" if kernels is BlockKernel else "run_range"
-    original = getattr(kernels, name)
     found: list[str] = []
 
-    def counted(self, *arguments):
-        found.append(self.engine)
-        return original(self, *arguments)
+    def counted(original):
+        def run(self, *arguments):
+            found.append(self.engine)
+            return original(self, *arguments)
+
+        return run
 
     def interpreted(self, *arguments):
         message = f"an interpreted kernel was asked for: {arguments}"
         raise AssertionError(message)
 
-    monkeypatch.setattr(kernels, name, counted)
+    for name in ["run"] if kernels is BlockKernel else ["run_whole", "run_block"]:
+        monkeypatch.setattr(kernels, name, counted(getattr(kernels, name)))
     monkeypatch.setattr(Plan, "kernel", interpreted)
     return found
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tensorweaver as tw
-from tensorweaver.compiler import tiles
+from tensorweaver.compiler import pages, tiles
 
 COUNT = 1 << 22
 MOST = 8 << 20
@@ -35,16 +35,27 @@ FORMS = {
 def nothing_kept(monkeypatch):
     """Buffers of earlier tests are not there, so that those of this one are counted."""
     monkeypatch.setattr(tiles, "kept", tiles.Kept())
+    monkeypatch.setattr(pages, "kept", [])
 
 
 def peak(call):
-    """The most memory that a call held, beyond what was there."""
+    """The most memory that a call held, beyond what was there, results included."""
+    mapped = []
+    original = pages.Pages.__init__
+
+    def counted(self, size):
+        original(self, size)
+        mapped.append(self.size)
+
+    pages.kept.clear()
     tracemalloc.start()
-    try:
-        call()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pages.Pages, "__init__", counted)
+        try:
+            call()
+            return tracemalloc.get_traced_memory()[1] + sum(mapped)
+        finally:
+            tracemalloc.stop()
 
 
 def arguments(loss, shape, dtype, form):
