@@ -8,6 +8,7 @@ import numpy as np
 
 from tensorweaver.backends import arrange
 from tensorweaver.errors import TensorWeaverError
+from tensorweaver.loss.binding import bind
 from tensorweaver.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def on_host(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The arrays by name, and the other options, all as NumPy has them."""
     names = (*loss.formula.array_options, "sample_weight", "where")
-    given = dict(zip(loss.formula.arguments, loss.bind(arrays, options), strict=True))
+    given = dict(zip(loss.formula.arguments, bind(loss.formula, arrays, options), strict=True))
     given |= {key: options[key] for key in names if options.get(key) is not None}
     rest = {key: options[key] for key in options if key not in {*names, "backend"}}
     numbers = {key: value for key, value in rest.items() if hasattr(value, "shape")}

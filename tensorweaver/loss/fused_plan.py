@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from tensorweaver.compiler.schedule import Output
 from tensorweaver.loss.plan import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tensorweaver.compiler.fused import FusedKernel
 
@@ -40,16 +41,22 @@ class FusedPlan(Plan):
         self.plain = not any(port.view_steps for port in self.ports.values())
         given = (i for i, described in enumerate(self.question.arrays) if described is not None)
         self.places = dict(zip(self.ports, given, strict=True))
+        self.of_classes: FusedKernel | None = None
+        self.trusts = bool(self.label_places) and self.question.reduction != "none"
 
     # ------------------------------------------------------------------------------ kernels
     def fused_kernel(
         self, kind: str, wrt: tuple[str, ...], results: tuple[Output, ...]
     ) -> FusedKernel:
-        """The engine's kernel for one kind of thing."""
+        """The engine's kernel for one kind of thing; of one result more, that is how many labels
+        are no classes.
+        """
         key = (kind, wrt, results)
         found = self.fused.get(key)
         if found is None:
             graph = self.variant.graph(kind, wrt)
+            if len(results) > len(graph.outputs):
+                graph = graph.with_outputs(*graph.outputs, self.variant.strangers)
             found = self.fused[key] = weave_fused(
                 graph, results, self.question.engine, self.dtype, rowwise=self.formula.rowwise
             )
@@ -113,22 +120,97 @@ class FusedPlan(Plan):
         """The loss and its gradient by each of `wrt`, in one run."""
         if self.divisor_moves(wrt):
             return self.mean_and_gradient(wrt, arrays, 1.0)
+        if self.question.reduction != "none":
+            value, gradients, _ = self.total_and_gradient(wrt, arrays, targets)
+            return value, gradients
+        views = self.views(arrays)
+        rooms = self.rooms(wrt, arrays, targets)
+        losses, seen_losses, output = self.room_for_losses()
+        results = (output, *map(self.result_of, wrt))
+        kernel = self.fused_kernel("value_and_gradient", wrt, results)
+        self.compute(kernel, views, (1.0,), [seen_losses, *[room.seen for room in rooms]])
+        return losses[()], [room.finish() for room in rooms]
+
+    def total_and_gradient(
+        self,
+        wrt: tuple[str, ...],
+        arrays: Sequence[Any],
+        targets: Sequence[Any],
+        *strangers: Output,
+    ) -> tuple[Any, list[Any], float]:
+        """The reduced loss, its gradient by each of `wrt`, and, if asked for, the number of labels
+        that are no classes.
+        """
         views = self.views(arrays)
         divisor = self.count_views(views)
-        scalars = (self.backend.inverse(divisor, self.dtype),)
         rooms = self.rooms(wrt, arrays, targets)
-        seen = [room.seen for room in rooms]
-        of_gradients = tuple(map(self.result_of, wrt))
-        if self.question.reduction == "none":
-            losses, seen_losses, output = self.room_for_losses()
-            kernel = self.fused_kernel("value_and_gradient", wrt, (output, *of_gradients))
-            self.compute(kernel, views, scalars, [seen_losses, *seen])
-            value = losses[()]
-        else:
-            kernel = self.fused_kernel("value_and_gradient", wrt, (TOTAL, *of_gradients))
-            (total,) = self.compute(kernel, views, scalars, seen)
-            value = self.backend.quotient(total, divisor, self.dtype)
-        return value, [room.finish() for room in rooms]
+        results = (TOTAL, *map(self.result_of, wrt), *strangers)
+        kernel = self.fused_kernel("value_and_gradient", wrt, results)
+        scalars = (self.backend.inverse(divisor, self.dtype),)
+        total, *more = self.compute(kernel, views, scalars, [room.seen for room in rooms])
+        value = self.backend.quotient(total, divisor, self.dtype)
+        return value, [room.finish() for room in rooms], sum(more)
+
+    # ------------------------------------------------------------------------------ labels
+    def checked_value(self, arrays: Sequence[Any]) -> Any:
+        """The loss; strangers among the labels are counted on the way."""
+        if self.trusts:
+            plan = self.for_classes()
+            views = plan.views(arrays)
+            with suppress(IndexError):
+                total, strangers = plan.total_and_strangers(views)
+                if not strangers:
+                    return self.backend.quotient(total, plan.count_views(views), self.dtype)
+        return super().checked_value(arrays)
+
+    def shortcut(self, arrays: Sequence[Any]) -> Callable[..., Any]:
+        """The same in as few steps as possible, for small arrays that need no preparation."""
+        general = super().shortcut(arrays)
+        plan = self.for_classes()
+        if not plan.plain or plan.divisor is None or self.question.reduction == "none":
+            return general
+        labelled = bool(self.label_places)
+        kernel = plan.fused_kernel("value", (), (TOTAL,) * (1 + labelled))
+        direct = kernel.direct(plan.shape, plan.frame.classes, arrays[:2])
+        if direct is None:
+            return general
+        quotient, divisor, dtype = self.backend.quotient, plan.divisor, self.dtype
+
+        def value(a: Any, b: Any) -> Any:
+            found = direct(a, b)
+            if found is None or (labelled and (found[1] or not self.trusts)):
+                return general(a, b)
+            return quotient(found[0], divisor, dtype)
+
+        return value
+
+    def checked_value_and_gradient(
+        self, wrt: tuple[str, ...], arrays: Sequence[Any], targets: Sequence[Any] = ()
+    ) -> tuple[Any, list[Any]]:
+        """The loss and its gradient; strangers among the labels are counted on the way, unless
+        there is something to spoil.
+        """
+        plan = self.for_classes() if self.trusts and not targets else None
+        if plan is not None and not plan.divisor_moves(wrt):
+            with suppress(IndexError):
+                value, gradients, strangers = plan.total_and_gradient(wrt, arrays, (), TOTAL)
+                if not strangers:
+                    return value, gradients
+        return super().checked_value_and_gradient(wrt, arrays, targets)
+
+    def checked(self, arrays: Sequence[Any]) -> Plan:
+        """The plan for labels that were looked at. Where some are to be ignored, all are looked at
+        first from then on: nothing is to be computed twice at every call.
+        """
+        found = super().checked(arrays)
+        self.trusts = self.trusts and found is self.for_classes()
+        return found
+
+    def total_and_strangers(self, views: list[Any]) -> list[float]:
+        """The sum of the losses and the number of labels that are no classes."""
+        if self.of_classes is None:
+            self.of_classes = self.fused_kernel("value", (), (TOTAL, TOTAL))
+        return self.compute(self.of_classes, views)
 
     def gradients(
         self,

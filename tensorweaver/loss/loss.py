@@ -23,19 +23,21 @@ from tensorweaver.loss.arguments import (
     check_reduction,
     is_floating,
 )
+from tensorweaver.loss.binding import bind, check_given, refuse_twice
 from tensorweaver.loss.fused_plan import FusedPlan
 from tensorweaver.loss.options import chosen_options, frozen
 from tensorweaver.loss.plan import Plan, Question
 from tensorweaver.tensor import Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tensorweaver.backends import Backend
     from tensorweaver.loss.formula import Formula
 
 __all__ = ["Loss"]
 
+PAIR = 2
 PLANS_KEPT = 1024
 NDARRAY = np.ndarray
 
@@ -79,6 +81,7 @@ class Loss:
     def __init__(self, formula: Formula) -> None:
         self.formula = formula
         self.plans: dict[Any, Plan] = {}
+        self.shortcuts: dict[Any, Callable[..., Any]] = {}
         functools.update_wrapper(self, formula.function)
         self.__signature__ = formula.public_signature()
 
@@ -108,10 +111,30 @@ class Loss:
     # ---------------------------------------------------------------------------------- the numbers
     def __call__(self, *arrays: Any, **options: Any) -> Any:
         """The loss."""
-        plan, values, tensors = self.opened(arrays, options)
-        if tensors is None:
-            return plan.value(values)
-        return self.recorded(plan, values, tensors)
+        key = None
+        if len(arrays) == PAIR and not options:  # the commonest call: seen before, a few steps
+            a, b = arrays
+            try:
+                key = engines.process.chosen, type(a), a.dtype, a.shape, type(b), b.dtype, b.shape
+                shortcut = self.shortcuts.get(key)
+            except (AttributeError, TypeError):
+                key = shortcut = None  # lists, numbers
+            if shortcut is not None:
+                return shortcut(a, b)
+        plan, values, tensors = self.open(arrays, options)
+        if tensors is not None:
+            return self.recorded(plan.checked(values), values, tensors)
+        if key is not None and type(arrays[0]) is type(arrays[1]) is NDARRAY:
+            self.remember(key, plan, values)
+        return plan.checked_value(values)
+
+    def remember(self, key: Any, plan: Plan, values: Sequence[Any]) -> None:
+        """Keep the way to compute the loss of NumPy arrays like these without options."""
+        # Another thread may have chosen another engine since the key was made.
+        if len(values) >= PAIR and key[0] == engines.process.chosen:
+            if len(self.shortcuts) >= PLANS_KEPT:
+                self.shortcuts.clear()
+            self.shortcuts[key] = plan.shortcut(values)
 
     def grad(
         self, *arrays: Any, wrt: str | Sequence[str] | None = None, out: Any = None, **options: Any
@@ -137,10 +160,10 @@ class Loss:
         self, *arrays: Any, wrt: str | Sequence[str] | None = None, out: Any = None, **options: Any
     ) -> tuple[Any, Any]:
         """The loss and its gradient, in one pass; the arguments are those of `grad`."""
-        plan, values, tensors = self.opened(arrays, options)
+        plan, values, tensors = self.open(arrays, options)
         names = self.wrt_names(wrt, plan)
         targets = self.targets(out, wrt, names, plan, values)
-        value, gradients = plan.value_and_gradient(names, values, targets)
+        value, gradients = plan.checked_value_and_gradient(names, values, targets)
         gradient = self.deliver(gradients, wrt, out, plan, tensors)
         return (value if tensors is None else Tensor(value)), gradient
 
@@ -251,7 +274,7 @@ class Loss:
         """
         formula = self.formula
         if len(arrays) != len(formula.arguments):
-            arrays = self.bind(arrays, options)
+            arrays = bind(formula, arrays, options)
         values = (
             *arrays,
             *[options.pop(name, None) for name in formula.array_options],
@@ -293,7 +316,7 @@ class Loss:
         if any(isinstance(value, Tensor) for value in values):
             tensors = values
             values = tuple(value.data if isinstance(value, Tensor) else value for value in values)
-        self.check_given(values)
+        check_given(self.formula, values)
         backend, arrays = self.arranged(values, names, options.pop("backend", None))
         if tensors is not None:  # gradients travel back to where a Tensor was
             tensors = tuple(
@@ -338,7 +361,7 @@ class Loss:
         axis = axis_number(options.pop("axis", -1)) if self.formula.rowwise else -1
         unknown = sorted(set(options) - set(self.formula.options))
         if unknown:
-            self.refuse_twice(unknown)
+            refuse_twice(self.formula, unknown)
             known = ", ".join(self.__signature__.parameters)
             message = f"{self.formula.name}() has no argument {unknown[0]!r}; it takes {known}"
             raise TypeError(message)
@@ -361,34 +384,6 @@ class Loss:
             not all(backend.has_numbers(array) for array in given),
             self.engine_of(backend, given[0].shape).name,
         )
-
-    def bind(self, arrays: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, ...]:
-        """Positional arguments that were given by name."""
-        names = self.formula.arguments
-        self.refuse_twice([name for name in names[: len(arrays)] if name in options])
-        rest = names[len(arrays) :]
-        missing = [name for name in rest if name not in options]
-        if len(arrays) > len(names) or missing:
-            wanted = ", ".join(names)
-            message = f"{self.formula.name}() takes {wanted}: got {len(arrays)} arrays" + (
-                f", {missing[0]} is missing" if missing else ""
-            )
-            raise TypeError(message)
-        return (*arrays, *[options.pop(name) for name in rest])
-
-    def refuse_twice(self, names: Sequence[str]) -> None:
-        """Refuse arguments given by place and by name."""
-        for name in names:
-            if name in self.formula.arguments:
-                message = f"{self.formula.name}() got {name} twice, by its place and by its name"
-                raise TypeError(message)
-
-    def check_given(self, values: Sequence[Any]) -> None:
-        """Refuse None where an array has to be."""
-        for name, value in zip(self.formula.arguments, values, strict=False):
-            if value is None:
-                message = f"{self.formula.name}: {name} is None; give it an array"
-                raise ArgumentError(message)
 
     def wrt_names(self, wrt: str | Sequence[str] | None, plan: Plan) -> tuple[str, ...]:
         """The arguments to differentiate by."""

@@ -7,7 +7,7 @@ formula: let the arguments in, run the kernel, reduce.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from tensorweaver.compiler.graph import Level
 from tensorweaver.compiler.kernel import Setting
@@ -92,7 +92,7 @@ class Plan:
             else []
         )
         self.ignored = thawed(question.options).get("ignore_index")
-        self.without_ignored: Plan | None = None
+        self.without_ignored: Self | None = None
         labels = {
             n for n, role in zip(formula.array_names, self.roles, strict=True) if role == "label"
         }
@@ -190,13 +190,17 @@ class Plan:
             host = self.backend.to_numpy(arrays[place])
             name = self.formula.array_names[place]
             all_classes &= check_labels(self.formula.name, name, host, self.frame.classes, ignored)
-        if ignored is None or not all_classes or 0 <= ignored < self.frame.classes:
+        return self.for_classes() if all_classes else self
+
+    def for_classes(self) -> Self:
+        """The plan for labels that are classes: a cheaper one where others would be ignored."""
+        if self.ignored is None or 0 <= self.ignored < self.frame.classes:
             return self
         if self.without_ignored is None:
             self.without_ignored = self.plan_without_ignored()
         return self.without_ignored
 
-    def plan_without_ignored(self) -> Plan:
+    def plan_without_ignored(self) -> Self:
         """The plan for `ignore_index=None`; this one where the formula does not take None."""
         options = {**thawed(self.question.options), "ignore_index": None}
         try:
@@ -205,6 +209,21 @@ class Plan:
             return self
 
     # -------------------------------------------------------------------------------------- running
+    def checked_value(self, arrays: Sequence[Any]) -> Any:
+        """The loss, of labels not yet looked at."""
+        return self.checked(arrays).value(arrays)
+
+    def checked_value_and_gradient(
+        self, wrt: tuple[str, ...], arrays: Sequence[Any], targets: Sequence[Any] = ()
+    ) -> tuple[Any, list[Any]]:
+        """The loss and its gradient, of labels not yet looked at."""
+        return self.checked(arrays).value_and_gradient(wrt, arrays, targets)
+
+    def shortcut(self, arrays: Sequence[Any]) -> Callable[..., Any]:
+        """What computes the loss of two arrays like these, which are all that was given."""
+        rest = tuple(arrays[2:])
+        return lambda a, b: self.checked_value((a, b, *rest))
+
     def value(self, arrays: Sequence[Any]) -> Any:
         """The loss."""
         inputs = self.let_in(arrays)

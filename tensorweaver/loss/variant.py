@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tensorweaver.compiler.compile import (
@@ -18,6 +19,7 @@ from tensorweaver.compiler.graph import (
     Graph,
     Level,
     Node,
+    as_real,
     constant,
     input_node,
     operation,
@@ -59,6 +61,7 @@ class Variant:
         self.graphs: dict[Any, Graph] = {}
         self.kernels: dict[Any, Kernel] = {}
         self.nodes: dict[str, Node] = {}
+        self.counted: dict[str, bool] = {}
         self.value = self.trace(key)
         loss = self.value.with_outputs(self.value.outputs[0])
         self.last_step = prepare(loss).outputs[0].name
@@ -114,9 +117,20 @@ class Variant:
         """Whether the loss of an element is one number a row, and kernels give it once a row."""
         return self.last_step == "spread"
 
+    @property
+    def strangers(self) -> Node:
+        """How many of a row's labels are none of the classes."""
+        labels = (node for node in self.nodes.values() if node.kind == "integral")
+        outside = (operation("logical_not", valid_labels(node, None)) for node in labels)
+        return functools.reduce(add, map(as_real, outside))
+
     def counts(self, name: str) -> bool:
         """Whether what a mean divides by depends on the argument."""
-        return self.value.with_outputs(self.value.outputs[1]).uses(self.nodes[name])
+        found = self.counted.get(name)
+        if found is None:
+            count = self.value.with_outputs(self.value.outputs[1])
+            found = self.counted[name] = count.uses(self.nodes[name])
+        return found
 
     def graph(
         self, kind: str, wrt: tuple[str, ...] = (), along: tuple[str, ...] | None = None
@@ -190,6 +204,10 @@ def input_for(name: str, role: Role) -> Node:
     if role == "label":
         return input_node(name, Level.ROW, "integral")
     return input_node(name, Level.ROW if role == "row" else Level.ELEMENT)
+
+
+def add(a: Node, b: Node) -> Node:
+    return operation("add", a, b)
 
 
 def valid_labels(labels: Node, ignore_index: int | None) -> Node:

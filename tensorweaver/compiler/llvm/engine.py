@@ -69,6 +69,9 @@ FEW_ENDS = 1 << 12
 """Rows of so many elements have few ends. At an end a line of the cache is written in two ways,
 which takes long."""
 
+IN_ORDER = 0x101
+"""What NumPy's flags have of arrays that are contiguous in the order of C, and aligned."""
+
 NUMBER = ctypes.c_int64 * 1
 """Where a kernel counts the rows that threads have taken, from 0 on."""
 
@@ -179,6 +182,33 @@ class LLVMKernel(FusedKernel):
             if not streamed:
                 self.common[classes] = function
         return self.run_whole(function, rows, classes, words)
+
+    def direct(
+        self, shape: tuple[int, ...], classes: int, inputs: Sequence[Array]
+    ) -> Callable[[Array, Array], Sequence[float] | None] | None:
+        """For two small arrays, of whose rows nothing is kept: addresses, pack, call."""
+        rows = math.prod(shape)
+        kept = self.kept and self.form(classes)[0] is AlongClasses
+        alike = all(
+            array.dtype == dtype for array, (dtype, _) in zip(inputs, self.plain, strict=False)
+        )
+        if self.scalars or self.filled or len(self.arrays) != len(inputs) or not alike or kept:
+            return None
+        if not 0 < rows * classes <= SMALLEST:
+            return None
+        function = self.function(classes, Arrangement((), classes))
+        first, second = (classes if element else 1 for _, element in self.plain)
+        pack, sums_of_call = self.layout.pack, self.sums
+
+        def totals(a: Array, b: Array) -> Sequence[float] | None:
+            if a.flags.num & b.flags.num & IN_ORDER != IN_ORDER:
+                return None
+            sums: Any = sums_of_call()
+            words = pack(classes, address(a), first, address(b), second)
+            function(NUMBER(), rows, rows, sums, words, None)
+            return sums  # type: ignore[no-any-return]
+
+        return totals
 
     def run(
         self,
