@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tensorweaver.compiler.emit_blocks import BlocksText
     from tensorweaver.compiler.schedule import Output
 
-__all__ = ["LARGEST", "BlockFunction", "bound", "copy_where", "lines", "total"]
+__all__ = ["LARGEST", "BlockFunction", "bound", "copy_where", "lines", "sign", "total"]
 
 Array = np.ndarray[Any, Any]
 
@@ -112,6 +112,19 @@ def choose_bits(memory: Array, value: Any, condition: Array, whole: np.dtype[Any
     np.bitwise_xor(bits, other, out=bits)
 
 
+def sign(x: Any, out: Array | None = None) -> Any:
+    """`np.sign`, which asks element by element, without asking: the smallest number is raised to
+    more than 1, and all are cut off there.
+    """
+    if out is None or out.dtype.kind != "f":
+        return np.sign(x, out=out)
+    raised = 2.0 ** (np.finfo(out.dtype).maxexp - 1)
+    np.multiply(x, raised, out=out)
+    np.multiply(out, raised, out=out)
+    np.minimum(out, 1.0, out=out)
+    return np.maximum(out, -1.0, out=out)
+
+
 def put_in_place(memory: Array, where: Array, value: Any) -> None:
     """Write `value` at each row's place."""
     memory.reshape(-1)[where] = value
@@ -137,6 +150,7 @@ BLOCK_FUNCTIONS: dict[str, Callable[..., Any]] = {
     },
     "copyto": partial(np.copyto, casting="unsafe"),
     "copy_where": copy_where,
+    "sign": sign,
     "put_in_place": put_in_place,
     "total": total,
 }

@@ -11,7 +11,7 @@ import pytest
 from tensorweaver.backends import get_backend
 from tensorweaver.compiler import block_function, blocks, parallel
 from tensorweaver.compiler import long_rows as long_rows_module
-from tensorweaver.compiler.block_function import copy_where
+from tensorweaver.compiler.block_function import copy_where, sign
 from tensorweaver.compiler.blocks import BlockKernel
 from tensorweaver.compiler.compile import prepare
 from tensorweaver.compiler.emit_python import emit_python
@@ -424,3 +424,15 @@ def test_choosing_takes_every_bit(dtype, density, value, rng):
     copy_where(memory, value, condition)
     bits = f"i{memory.itemsize}"
     assert np.array_equal(memory.view(bits), expected.view(bits))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_signs_of_the_smallest_and_the_largest(dtype):
+    info = np.finfo(dtype)
+    sizes = [0, info.smallest_subnormal, info.smallest_normal, 1e-3, 1, 2.5, info.max, np.inf]
+    x = np.array([sign * size for size in sizes for sign in (1, -1)] + [np.nan], dtype)
+    memory = np.empty_like(x)
+    with np.errstate(over="ignore"):
+        assert sign(x, out=memory) is memory
+    np.testing.assert_array_equal(memory, np.sign(x))
+    np.testing.assert_array_equal(sign(np.array([-3, 0, 5])), [-1, 0, 1])
