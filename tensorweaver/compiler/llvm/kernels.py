@@ -146,7 +146,7 @@ class Writer:
 
     def sum_at(self, level: Level) -> Sum:
         """A sum over what that level spans."""
-        return Sum(self.code, Type(self.kind, self.lanes_at(level)))
+        return Sum(self.code, Type(self.kind, self.lanes_at(level)), total_only=True)
 
     def lanes_at(self, level: Level) -> int:
         """How many elements, or rows, are worked on side by side."""

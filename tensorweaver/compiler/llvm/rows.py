@@ -30,6 +30,9 @@ class Rows(Writer):
     rows: int
     """How many rows are in hand at a time."""
 
+    row_a_lane = False
+    """Whether a lane holds a row, so that reductions are wanted lane by lane."""
+
     def lanes_at(self, level: Level) -> int:
         return self.rows if level is Level.ROW else self.lanes
 
@@ -99,7 +102,11 @@ class Rows(Writer):
 
     def reductions(self, step: Pass, of: Type) -> dict[Node, Accumulator]:
         """What a pass reduces, not yet begun."""
-        found = {node: accumulator(node.name, self.code, of) for node in step.reductions}
+        whole = not self.row_a_lane
+        found = {
+            node: accumulator(node.name, self.code, of, total_only=whole)
+            for node in step.reductions
+        }
         for each in found.values():
             each.clear()
         return found
@@ -227,6 +234,8 @@ class AcrossRows(Rows):
 
     What a later pass reads again lies in `memory`, one vector a class.
     """
+
+    row_a_lane = True
 
     def __init__(
         self,

@@ -1,7 +1,8 @@
 """Reductions in registers, each in an order that depends on the shape alone.
 
-Sums lose nothing: float32 is summed in float64; in float64 what each addition rounds off is summed
-beside it (Knuth's two-sum, after Neumaier's and Ogita, Rump and Oishi's compensated summation).
+Sums lose next to nothing: float32 is summed in float64; in float64 what each addition to a sum
+rounds off is summed beside it (Knuth's two-sum, after Neumaier's and Ogita, Rump and Oishi's
+compensated summation).
 """
 
 from __future__ import annotations
@@ -11,13 +12,18 @@ import operator
 from typing import TYPE_CHECKING
 
 from tensorweaver.compiler.llvm.code import Variable
-from tensorweaver.compiler.llvm.vector import INTEGERS
+from tensorweaver.compiler.llvm.vector import INTEGERS, Type
 
 if TYPE_CHECKING:
     from tensorweaver.compiler.llvm.code import Code
-    from tensorweaver.compiler.llvm.vector import Type, Vector
+    from tensorweaver.compiler.llvm.vector import Vector
 
 __all__ = ["Accumulator", "Sum", "accumulator"]
+
+
+WIDTH = 8
+"""One register of 512 bits, or two of 256: an addition may take as long as a vector's other work.
+"""
 
 
 class Accumulator:
@@ -45,11 +51,15 @@ class Accumulator:
 
 
 class Sum(Accumulator):
-    """A sum, kept in float64 until somebody asks."""
+    """A sum, kept in float64 until somebody asks.
 
-    def __init__(self, code: Code, of: Type) -> None:
+    Of which only the total counts, that is kept in `WIDTH` lanes: neighbours are added up first,
+    so that registers are left for the rest.
+    """
+
+    def __init__(self, code: Code, of: Type, *, total_only: bool = False) -> None:
         super().__init__(code, of)
-        self.wide = of.of("double")
+        self.wide = Type("double", min(of.lanes, WIDTH) if total_only else of.lanes)
         self.sum = Variable(code, self.wide)
         self.lost = Variable(code, self.wide) if of.kind == "double" else None
 
@@ -64,9 +74,12 @@ class Sum(Accumulator):
         """Where the mask is false nothing is added."""
         if mask is not None:
             value = mask.choose(value, 0.0)
+        value = value.to("double")
+        while value.type.lanes > self.wide.lanes:
+            value = operator.add(*value.halves())
         before = self.sum.get()
         if self.lost is None:
-            self.sum.set(before + value.to("double"))
+            self.sum.set(before + value)
             return
         after, lost = two_sum(before, value)
         self.sum.set(after)
@@ -202,13 +215,14 @@ class Product(Fold):
 
 
 ACCUMULATORS: dict[str, type[Accumulator]] = {
-    "sum": Sum,
     "max": Maximum,
     "min": Minimum,
     "prod": Product,
 }
 
 
-def accumulator(name: str, code: Code, of: Type) -> Accumulator:
-    """The reduction of that name."""
+def accumulator(name: str, code: Code, of: Type, *, total_only: bool) -> Accumulator:
+    """The reduction of that name; `total_only` if nobody asks for single lanes."""
+    if name == "sum":
+        return Sum(code, of, total_only=total_only)
     return ACCUMULATORS[name](code, of)

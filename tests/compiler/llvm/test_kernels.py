@@ -19,7 +19,7 @@ from tensorweaver.compiler.llvm.engine import (
     ROWS_TOGETHER,
     LLVMKernel,
 )
-from tensorweaver.compiler.llvm.kernels import NAME, Pointwise
+from tensorweaver.compiler.llvm.kernels import NAME, Arrangement, Pointwise
 from tensorweaver.compiler.llvm.rows import CLASSES_ACROSS, AcrossRows, AlongClasses
 from tensorweaver.compiler.schedule import Output
 from tensorweaver.loss.options import chosen_options
@@ -148,41 +148,64 @@ MSE = """\
 %9 = insertelement <32 x float> poison, float %7, i64 0
 %10 = shufflevector <32 x float> %9, <32 x float> poison, <32 x i32> zeroinitializer
 %11 = fmul <32 x float> %10, %difference
-%12 = load <32 x double>, ptr %13
-%14 = fpext <32 x float> %squared to <32 x double>
-%15 = fadd <32 x double> %12, %14
-store <32 x double> %15, ptr %13
-%16 = getelementptr float, ptr %17, i64 %0
-store <32 x float> %11, ptr %16, align 4
-%18 = add i64 %place, 32
+%12 = fpext <32 x float> %squared to <32 x double>
+%13 = shufflevector <32 x double> %12, <32 x double> poison, <16 x i32> <0 to 15>
+%14 = shufflevector <32 x double> %12, <32 x double> poison, <16 x i32> <16 to 31>
+%15 = fadd <16 x double> %13, %14
+%16 = shufflevector <16 x double> %15, <16 x double> poison, <8 x i32> <0 to 7>
+%17 = shufflevector <16 x double> %15, <16 x double> poison, <8 x i32> <8 to 15>
+%18 = fadd <8 x double> %16, %17
+%19 = load <8 x double>, ptr %20
+%21 = fadd <8 x double> %19, %18
+store <8 x double> %21, ptr %20
+%22 = getelementptr float, ptr %23, i64 %0
+store <32 x float> %11, ptr %22, align 4
+%24 = add i64 %place, 32
 """
 """One vector of elements: read the targets and the predictions, add the squares, write the slopes.
 """
 
 
 def renumbered(text):
-    """The values numbered as they come, but for the steps that the formula names."""
+    """The values numbered as they come, but for the steps that the formula names, and no list of
+    lanes in full.
+    """
     numbers: dict[str, int] = {}
 
     def number(found):
         name = found[1]
         return found[0] if name in KEPT_NAMES else f"%{numbers.setdefault(name, len(numbers))}"
 
+    text = re.sub(r"<i32 (\d+), (?:i32 \d+, )*i32 (\d+)>", r"<\1 to \2>", text)
     lines = (re.sub(r"%([\w.]+)", number, line.strip()) for line in text.splitlines())
     return "".join(f"{line}\n" for line in lines if not line.startswith("br "))
 
 
 def test_the_loop_of_a_squared_error_and_its_gradient():
     text = kernel("mse").writer(1).write()
-    start = f"define void @{NAME}(i64 %start, i64 %stop, ptr %totals, ptr %words, ptr %scratch) {{"
-    assert text.splitlines()[0] == start
+    parameters = "ptr %next, i64 %stop, i64 %step, ptr %totals, ptr %words, ptr %scratch"
+    assert text.startswith(f"define void @{NAME}({parameters})")
+    assert "define internal void @block(i64 %start, i64 %stop, ptr %totals, ptr %words, " in text
     assert renumbered(text.split("place.body:\n")[1].split("place.done:\n")[0]) == MSE
 
 
-@pytest.mark.parametrize(("size", "loop"), [("across", "class"), ("along, one row", "r")])
-def test_cross_entropy_walks_its_rows_three_times(size, loop):
+@pytest.mark.parametrize(
+    ("size", "loop", "texts"), [("across", "class", 2), ("along, one row", "r", 1)]
+)
+def test_cross_entropy_walks_its_rows_three_times(size, loop, texts):
+    """Once more for the last rows, where a vector holds one of each."""
     text = kernel("ce").writer(SIZES[size]).write()
-    assert len(re.findall(rf"^{loop}\.head(?:\.\d+)?:$", text, re.MULTILINE)) == 3
+    assert len(re.findall(rf"^{loop}\.head(?:\.\d+)?:$", text, re.MULTILINE)) == 3 * texts
+
+
+@pytest.mark.parametrize("known", [0, 5])
+def test_few_classes_are_known_where_rows_are_close(known):
+    """Then whole vectors of rows are read and written lane by lane, at known addresses."""
+    text = kernel("ce").writer(5, Arrangement(classes=known)).write()
+    assert ("%row_size = load" in text) == (not known)
+    whole = text.split("row.body:\n")[1].split("row.done:\n")[0]
+    assert "masked" not in whole.replace("llvm.masked.gather.v32f32.v32p0(<32 x ptr>", "", 1)
+    assert whole.count("store float ") == 32
 
 
 def test_exponentials_are_computed_once_where_they_are_kept():
