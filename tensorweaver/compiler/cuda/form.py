@@ -1,0 +1,85 @@
+"""Which kind of kernel suits a graph and its rows, and how much a thread has in hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from tensorweaver.compiler.cuda.launch import THREADS, most_resident
+from tensorweaver.compiler.cuda.memory import FLOATING
+from tensorweaver.compiler.cuda.pointwise import Pointwise
+from tensorweaver.compiler.cuda.rows import ApartRows, EvenRows, ResidentRows
+from tensorweaver.compiler.cuda.writer import Shape, Writer
+from tensorweaver.compiler.graph import Level
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tensorweaver.compiler.schedule import Schedule
+
+__all__ = ["FEW_CLASSES", "Form", "apart_form", "pointwise_form", "row_form"]
+
+FEW_CLASSES = 128
+"""Rows of at most so many classes are for a warp or less."""
+
+FEW = Shape(1, 4, THREADS)
+APART = Shape(1, 4, THREADS)
+
+LONG_THREADS = 1024
+"""One block of a multiprocessor's most threads has few enough rows on the way that the cache between
+all multiprocessors and memory holds them until the next pass."""
+
+IN_HAND = 64
+"""How many bytes of each array a thread has in hand: four reads of 16 bytes, on float32."""
+
+REGISTERS = 40
+"""How many of a thread's 64 registers may hold a row's elements."""
+
+
+class Form(NamedTuple):
+    """A kind of kernel, and how much a thread of it has in hand."""
+
+    writer: type[Writer]
+    shape: Shape
+
+
+def neighbours(memory: Sequence[str]) -> int:
+    """How many elements fill 16 bytes of the narrowest floating array."""
+    return 16 // min((FLOATING[dtype] for dtype in memory if dtype in FLOATING), default=8)
+
+
+def pointwise_form(memory: Sequence[str]) -> Form:
+    """For contiguous arrays of elements."""
+    together = neighbours(memory)
+    return Form(Pointwise, Shape(together, 1 if together == 8 else 2, THREADS))
+
+
+def apart_form() -> Form:
+    """For arrays that lie in any way."""
+    return Form(ApartRows, APART)
+
+
+def row_form(
+    schedule: Schedule, classes: int, real: str, element_memory: Sequence[str]
+) -> Form:
+    """For rows of neighbours: as long as they fit they stay in registers.
+
+    `schedule` keeps what is dear; `element_memory` holds the dtypes of the arrays of elements.
+    """
+    if classes <= FEW_CLASSES:
+        return Form(ResidentRows, FEW)
+    together = neighbours(element_memory)
+    size = FLOATING[real]
+    held = {node for step in schedule.passes for node in (*step.inputs, *step.kept)}
+    unroll = max(1, IN_HAND // size // together)
+    while unroll > 1 and len(held) * unroll * together * size > REGISTERS * 4:
+        unroll //= 2
+    shape = Shape(together, unroll, LONG_THREADS)
+    fits = len(held) * shape.elements * size <= REGISTERS * 4
+    if fits and classes <= most_resident(shape.elements, together, LONG_THREADS):
+        return Form(ResidentRows, shape)
+    return Form(EvenRows, Shape(together, max(1, IN_HAND // size // together), LONG_THREADS))
+
+
+def level_count(levels: Sequence[Level]) -> int:
+    """How many arrays of elements there are."""
+    return sum(level is Level.ELEMENT for level in levels)

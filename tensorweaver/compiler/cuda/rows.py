@@ -1,0 +1,422 @@
+"""Rows of classes: a group of threads a row, which meets for every reduction.
+
+    even        rows of neighbouring elements, which are read as vectors
+    resident    the same for rows short enough that their elements stay in registers between passes
+    apart       elements and rows at any distance
+
+Longer rows are read in every pass, a tile of what the group has in hand at a time; every other pass
+goes backwards, so that it begins with what the caches still hold. A maximum and the exponentials
+below it are then one pass (`online.py`).
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from tensorweaver.compiler.cuda.online import Online, online_pass
+from tensorweaver.compiler.cuda.pointwise import read_inside
+from tensorweaver.compiler.cuda.scope import Scope
+from tensorweaver.compiler.cuda.writer import Array, Writer
+from tensorweaver.compiler.graph import Level, Node
+from tensorweaver.compiler.schedule import CLASS_INDEX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tensorweaver.compiler.schedule import Pass
+
+__all__ = ["OUTER", "ApartRows", "EvenRows", "ResidentRows"]
+
+OUTER = 3
+"""How many axes rows may lie along in one launch."""
+
+REDUCERS = {"sum": "Sum", "max": "Maximum", "min": "Minimum", "prod": "Product"}
+
+
+class EvenRows(Writer):
+    """Rows whose elements are neighbours, read in every pass."""
+
+    entry = "rows"
+    sizes = ("rows", "classes", "group")
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.pointers = {
+            array: self.text.fresh(f"{array.name}_row")
+            for array in self.all_arrays
+            if array.level is Level.ELEMENT
+        }
+        self.reads = {
+            node: self.text.fresh(f"{array.name}_read")
+            for node, array in self.arrays.items()
+            if array.level is Level.ELEMENT
+        }
+        self.kept: dict[Node, str] = {}
+        self.made: dict[int, str] = {}
+        self.row = Scope(self.text, self.real, self.row_value, self.names)
+
+    def words(self) -> tuple[str, ...]:
+        own = ("lane", "first", "row", "alive", "size", "phase", "tile", "tiles", "u", "place", "k")
+        return (*super().words(), *own, "inside", "rows_at_once", "before")
+
+    # ------------------------------------------------------------------------------ where it lies
+    def steps(self, array: Array) -> list[str]:
+        return [f"long long {array.name}_step"]
+
+    def offset(self, array: Array) -> str:
+        """How far from its beginning an array has the row in hand."""
+        return f"row * {array.name}_step"
+
+    def read(self, array: Array) -> str:
+        """Some neighbours at `place`."""
+        return f"load<{self.shape.neighbours}>({self.pointers[array]}, place, size)"
+
+    def store(self, array: Array, values: str) -> str:
+        """Put some neighbours at `place`."""
+        return f"store<{self.shape.neighbours}>({self.pointers[array]}, place, size, {values})"
+
+    def element_step(self, array: Array) -> str:
+        """How far apart the elements of a row are."""
+        del array
+        return "1"
+
+    def place_rows(self) -> None:
+        """Where the row in hand begins in each array."""
+        for array in self.all_arrays:
+            if array in self.pointers:
+                const = "const " if array in self.arrays.values() else ""
+                start = f"{array.name} + {self.offset(array)}"
+                self.text.line(f"{const}{array.type} *{self.pointers[array]} = {start};")
+
+    def phase(self) -> str:
+        """How many places before the row its first vector begins."""
+        first = next((a for a in self.arrays.values() if a in self.pointers), None)
+        first = first or next(iter(self.pointers), None)
+        if first is None:
+            return "0"
+        return f"phase_of<{self.shape.neighbours}>({self.pointers[first]})"
+
+    # ------------------------------------------------------------------------------ rows
+    def body(self) -> None:
+        """Some rows a block, as many as it has groups."""
+        text = self.text
+        text.line("const int lane = threadIdx.x % group;")
+        text.line("const long long rows_at_once = blockDim.x / group;")
+        text.line("long long first = blockIdx.x * rows_at_once;")
+        with text.block("for (; first < rows; first += gridDim.x * rows_at_once)"):
+            text.line("const bool alive = first + threadIdx.x / group < rows;")
+            text.line("const long long row = alive ? first + threadIdx.x / group : rows - 1;")
+            self.tile()
+
+    def tile(self) -> None:
+        """One row of each group: its own values, and pass after pass over its elements."""
+        text, passes = self.text, self.schedule.passes
+        if passes:
+            text.line("const long long size = alive ? classes : 0;")
+        self.place_rows()
+        for node in self.schedule.order:
+            if node.level is Level.ROW and node.name == "input":
+                self.row.value(node)
+        for node in self.schedule.rows:
+            self.row.value(node)
+        if passes:
+            self.start_passes()
+        number = 0
+        while number < len(passes):
+            online = self.online(number)
+            self.walk(number, online)
+            for step in passes[number : number + (2 if online else 1)]:
+                for node in step.rows:
+                    self.row.value(node)
+            number += 2 if online else 1
+        self.finish_row()
+
+    def start_passes(self) -> None:
+        """What all passes share."""
+        hand = f"(group * {self.shape.elements}LL)"
+        self.text.line(f"const int phase = {self.phase()};")
+        self.text.line(f"const long long tiles = (classes + phase + {hand} - 1) / {hand};")
+
+    def online(self, number: int) -> Online | None:
+        """How a pass and the next become one."""
+        return online_pass(self.schedule, number, stores=self.stores_elements)
+
+    @property
+    def stores_elements(self) -> bool:
+        """Whether the last pass stores, or sums up, elements."""
+        return any(
+            (node.level if output.total else output.level) is Level.ELEMENT
+            for node, output in self.outputs
+        )
+
+    @property
+    def takes(self) -> bool:
+        """Whether all threads of a group read an element at the row's label."""
+        return any(node.name == "take_along_axis" for node in self.schedule.order)
+
+    def row_value(self, node: Node) -> str | None:
+        """What a row brings with it."""
+        if node.level is Level.SCALAR:
+            return self.rounded[node]
+        if node.name == "input":
+            array = self.arrays[node]
+            read = read_inside(node, f"{array.name}[{self.offset(array)}]")
+            return self.row.variable(node, read)
+        if node.name == "take_along_axis":
+            element, labels = node.arguments
+            array = self.arrays[element.arguments[0] if element.name == "as_real" else element]
+            label = self.row.value(labels)
+            where = f"{self.pointers[array]}, {label}, classes, {self.element_step(array)}"
+            return self.row.variable(node, f"at_label({where})")
+        return None
+
+    def finish_row(self) -> None:
+        """The results that are row values."""
+        text = self.text
+        if any(array.level is Level.ROW for array in self.filled.values()):
+            text.line("wait_for_group(group);")
+
+        def put(i: int, value: str) -> None:
+            array = self.filled[i]
+            place = f"{array.name}[{self.offset(array)}]"
+            text.line(f"if (alive && lane == 0) put({value}, {place});")
+
+        self.finish(Level.ROW, self.row, "alive && lane == 0", put)
+
+    # ------------------------------------------------------------------------------ passes
+    def walk(self, number: int, online: Online | None) -> None:
+        """One pass over the elements of the row in hand, and what it reduced."""
+        text = self.text
+        step = self.schedule.passes[number]
+        last = number + 1 == len(self.schedule.passes)
+        names = {node: text.fresh(f"{node.name}_here") for node in step.reductions}
+        what = [node.name for node in step.reductions]
+        if online:
+            names |= {node: text.fresh("sum_here") for node in online.sums}
+            what += [node.name for node in online.sums]
+        text.line()
+        text.line(f"// pass {number + 1}: {', '.join([*what, *(['results'] if last else [])])}")
+        if last and self.takes and self.stores_elements:
+            text.line("wait_for_group(group);  // all have read the element at the label")
+        for node, name in names.items():
+            text.line(f"{REDUCERS[node.name]} {name} = {REDUCERS[node.name]}::none();")
+        partners = self.partners(online)
+        for node in step.kept:
+            self.kept[node] = text.fresh(f"{self.names.get(node, node.name)}_kept")
+            text.line(f"real {self.kept[node]}[{self.shape.elements}];")
+        with self.tiles(number, step):
+            if online:
+                self.online_elements(number, online, names, partners)
+            else:
+                self.elements(number, names, last=last)
+        if online:
+            self.meet(online, names, partners)
+        for node, name in names.items():
+            if online and node is online.maximum:
+                continue
+            self.row.known[node] = self.row.variable(node, f"over_group({name}, group).value()")
+
+    @contextmanager
+    def tiles(self, number: int, step: Pass) -> Iterator[None]:
+        """Tile after tile, all reads of one first; forwards and backwards in turn."""
+        text, shape = self.text, self.shape
+        with text.block("for (long long tile = 0; tile < tiles; ++tile)"):
+            self.declare_reads(step.inputs)
+            with text.unrolled("u", shape.unroll):
+                self.place(backwards=number % 2 == 1)
+                for node in step.inputs:
+                    text.line(f"{self.reads[node]}[u] = {self.read(self.arrays[node])};")
+            yield
+
+    def declare_reads(self, nodes: tuple[Node, ...]) -> None:
+        """Room for elements as they are in memory."""
+        for node in nodes:
+            kind = f"Pack<{self.arrays[node].type}, {self.shape.neighbours}>"
+            self.text.line(f"{kind} {self.reads[node]}[{self.shape.unroll}];")
+
+    def place(self, *, backwards: bool) -> None:
+        """Where the `u`-th vector in hand lies in its row."""
+        tile = "(tiles - 1 - tile)" if backwards else "tile"
+        start = f"({tile} * {self.shape.unroll} + u) * group + lane"
+        self.text.line(f"const long long place = ({start}) * {self.shape.neighbours} - phase;")
+
+    @contextmanager
+    def each(
+        self, number: int, before: Callable[[], Any] = lambda: None
+    ) -> Iterator[Scope]:
+        """Every element in hand; `before` writes what a vector begins with."""
+        text, shape = self.text, self.shape
+        with text.unrolled("u", shape.unroll):
+            self.place(backwards=number % 2 == 1)
+            before()
+            with text.unrolled("n", shape.neighbours):
+                text.line("const long long k = place + n;")
+                text.line("const bool inside = k >= 0 && k < size;")
+                yield self.element_scope(number)
+            for i, name in self.made.items():
+                text.line(f"{self.store(self.filled[i], name)};")
+
+    def element_scope(self, number: int) -> Scope:
+        """What is known of the element `k`."""
+
+        def given(node: Node) -> str | None:
+            if node.level is Level.SCALAR:
+                return self.rounded[node]
+            if node.level is Level.ROW:
+                return self.row.known[node]
+            if node is CLASS_INDEX:
+                return "k"
+            if node in self.kept and node not in self.schedule.passes[number].kept:
+                return f"{self.kept[node]}[u * {self.shape.neighbours} + n]"
+            if node.name == "input":
+                return scope.variable(node, read_inside(node, f"{self.reads[node]}[u].at[n]"))
+            return None
+
+        scope = Scope(self.text, self.real, given, self.names)
+        return scope
+
+    def elements(self, number: int, names: dict[Node, str], *, last: bool) -> None:
+        """What the elements in hand add to the reductions, and what of them is kept or stored."""
+        text, step = self.text, self.schedule.passes[number]
+        self.made = {}
+
+        def declare() -> None:
+            for i, array in self.filled.items():
+                if last and array.level is Level.ELEMENT:
+                    self.made[i] = text.fresh(f"{array.name}_made")
+                    kind = f"Pack<{array.type}, {self.shape.neighbours}>"
+                    text.line(f"{kind} {self.made[i]};")
+
+        with self.each(number, declare) as scope:
+            for node in step.kept:
+                place = f"{self.kept[node]}[u * {self.shape.neighbours} + n]"
+                text.line(f"{place} = {scope.value(node)};")
+            values = {node: scope.value(node.arguments[0]) for node in step.reductions}
+            for node, value in values.items():
+                text.line(f"if (inside) {names[node]}.add({value});")
+            if last:
+                self.finish(
+                    Level.ELEMENT,
+                    scope,
+                    "inside",
+                    lambda i, value: text.line(f"put({value}, {self.made[i]}.at[n]);"),
+                )
+        self.made = {}
+
+    # ------------------------------------------------------------------------------ online passes
+    def partners(self, online: Online | None) -> dict[Node, str]:
+        """For sums that those of an old maximum join, the sums over these."""
+        found = {}
+        for node, kind in online.sums.items() if online else ():
+            if kind in {"smaller", "others"}:
+                found[node] = self.text.fresh("largest_here")
+                self.text.line(f"Sum {found[node]} = Sum::none();")
+        return found
+
+    def online_elements(
+        self, number: int, online: Online, names: dict[Node, str], partners: dict[Node, str]
+    ) -> None:
+        """The maximum of all in hand, then the sums below it."""
+        text, maximum = self.text, online.maximum
+        text.line(f"const real before = {names[maximum]}.found;")
+        with self.each(number) as scope:
+            for node in (*online.others, maximum):
+                value = scope.value(node.arguments[0])
+                text.line(f"if (inside) {names[node]}.add({value});")
+        self.follow(online, names, partners, f"before, {names[maximum]}.found")
+        self.row.known[maximum] = f"{names[maximum]}.found"
+        with self.each(number) as scope:
+            for node, kind in online.sums.items():
+                term = node.arguments[0]
+                text.line(f"if (inside) {names[node]}.add({scope.value(term)});")
+                if node in partners:
+                    largest = scope.value(term.arguments[0])
+                    joins = "1" if kind == "smaller" else scope.value(term.arguments[2])
+                    text.line(f"if (inside && {largest}) {partners[node]}.add({joins});")
+
+    def follow(
+        self, online: Online, names: dict[Node, str], partners: dict[Node, str], step: str
+    ) -> None:
+        """The sums as the maximum goes from one value to another."""
+        for node, kind in online.sums.items():
+            if node in partners:
+                self.text.line(f"join({names[node]}, {partners[node]}, {step});")
+            if kind in {"scaled", "smaller"}:
+                self.text.line(f"follow({names[node]}, {step});")
+            elif kind == "largest":
+                self.text.line(f"leave({names[node]}, {step});")
+
+    def meet(self, online: Online, names: dict[Node, str], partners: dict[Node, str]) -> None:
+        """The threads of a group agree on the maximum, and their sums follow it."""
+        name = names[online.maximum]
+        found = self.row.variable(online.maximum, f"over_group({name}, group).value()")
+        self.row.known[online.maximum] = found
+        self.follow(online, names, partners, f"{name}.found, {found}")
+
+
+class ResidentRows(EvenRows):
+    """Rows whose elements stay in registers."""
+
+    entry = "resident_rows"
+
+    def start_passes(self) -> None:
+        """Every element that any pass needs."""
+        nodes = dict.fromkeys(node for step in self.schedule.passes for node in step.inputs)
+        self.text.line(f"const int phase = {self.phase()};")
+        self.declare_reads(tuple(nodes))
+        with self.text.unrolled("u", self.shape.unroll):
+            self.place(backwards=False)
+            for node in nodes:
+                self.text.line(f"{self.reads[node]}[u] = {self.read(self.arrays[node])};")
+
+    def online(self, number: int) -> Online | None:
+        del number  # reading again costs nothing
+
+    def place(self, *, backwards: bool) -> None:
+        del backwards  # there is one tile
+        start = f"(u * group + lane) * {self.shape.neighbours}"
+        self.text.line(f"const int place = {start} - phase;")
+
+    @contextmanager
+    def tiles(self, number: int, step: Pass) -> Iterator[None]:
+        del number, step
+        yield
+
+
+class ApartRows(EvenRows):
+    """Rows and elements at any distance."""
+
+    entry = "apart_rows"
+    sizes = ("rows", "size_1", "size_2", "classes", "group")
+
+    def words(self) -> tuple[str, ...]:
+        return (*super().words(), "row_0", "row_1", "row_2")
+
+    def steps(self, array: Array) -> list[str]:
+        found = [f"long long {array.name}_step_{axis}" for axis in range(OUTER)]
+        if array.level is Level.ELEMENT:
+            found.append(f"long long {array.name}_step")
+        return found
+
+    def offset(self, array: Array) -> str:
+        return " + ".join(f"row_{axis} * {array.name}_step_{axis}" for axis in range(OUTER))
+
+    def place_rows(self) -> None:
+        self.text.line("const long long row_2 = row % size_2;")
+        self.text.line("const long long row_1 = row / size_2 % size_1;")
+        self.text.line("const long long row_0 = row / size_2 / size_1;")
+        super().place_rows()
+
+    def read(self, array: Array) -> str:
+        return f"load_apart({self.pointers[array]}, place, size, {self.element_step(array)})"
+
+    def store(self, array: Array, values: str) -> str:
+        step = self.element_step(array)
+        return f"store_apart({self.pointers[array]}, place, size, {step}, {values})"
+
+    def element_step(self, array: Array) -> str:
+        return f"{array.name}_step"
+
+    def phase(self) -> str:
+        return "0"
