@@ -9,7 +9,6 @@ from tensorweaver.compiler.cuda.memory import FLOATING
 from tensorweaver.compiler.cuda.pointwise import Pointwise
 from tensorweaver.compiler.cuda.rows import ApartRows, EvenRows, ResidentRows
 from tensorweaver.compiler.cuda.writer import Shape, Writer
-from tensorweaver.compiler.graph import Level
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,8 +77,3 @@ def row_form(
     if fits and classes <= most_resident(shape.elements, together, LONG_THREADS):
         return Form(ResidentRows, shape)
     return Form(EvenRows, Shape(together, max(1, IN_HAND // size // together), LONG_THREADS))
-
-
-def level_count(levels: Sequence[Level]) -> int:
-    """How many arrays of elements there are."""
-    return sum(level is Level.ELEMENT for level in levels)

@@ -24,8 +24,6 @@ from tensorweaver.compiler.schedule import CLASS_INDEX
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tensorweaver.compiler.schedule import Pass
-
 __all__ = ["OUTER", "ApartRows", "EvenRows", "ResidentRows"]
 
 OUTER = 3
@@ -205,7 +203,8 @@ class EvenRows(Writer):
         for node in step.kept:
             self.kept[node] = text.fresh(f"{self.names.get(node, node.name)}_kept")
             text.line(f"real {self.kept[node]}[{self.shape.elements}];")
-        with self.tiles(number, step):
+        after = self.schedule.passes[number + 1].inputs if online else ()
+        with self.tiles(number, tuple(dict.fromkeys((*step.inputs, *after)))):
             if online:
                 self.online_elements(number, online, names, partners)
             else:
@@ -218,14 +217,14 @@ class EvenRows(Writer):
             self.row.known[node] = self.row.variable(node, f"over_group({name}, group).value()")
 
     @contextmanager
-    def tiles(self, number: int, step: Pass) -> Iterator[None]:
+    def tiles(self, number: int, inputs: tuple[Node, ...]) -> Iterator[None]:
         """Tile after tile, all reads of one first; forwards and backwards in turn."""
         text, shape = self.text, self.shape
         with text.block("for (long long tile = 0; tile < tiles; ++tile)"):
-            self.declare_reads(step.inputs)
+            self.declare_reads(inputs)
             with text.unrolled("u", shape.unroll):
                 self.place(backwards=number % 2 == 1)
-                for node in step.inputs:
+                for node in inputs:
                     text.line(f"{self.reads[node]}[u] = {self.read(self.arrays[node])};")
             yield
 
@@ -379,8 +378,8 @@ class ResidentRows(EvenRows):
         self.text.line(f"const int place = {start} - phase;")
 
     @contextmanager
-    def tiles(self, number: int, step: Pass) -> Iterator[None]:
-        del number, step
+    def tiles(self, number: int, inputs: tuple[Node, ...]) -> Iterator[None]:
+        del number, inputs
         yield
 
 
