@@ -17,8 +17,7 @@ class Module(Protocol):
     def launch(
         self, name: str, grid: tuple[int, ...], block: tuple[int, ...], arguments: Sequence[Any]
     ) -> None:
-        """Queue a kernel. Arrays stand for their addresses, NumPy's scalars for themselves, None
-        for no address.
+        """Queue a kernel. Arrays stand for their addresses, NumPy's scalars for themselves.
         """
         ...
 
@@ -34,8 +33,8 @@ class Launcher(Protocol):
         """A new array, its numbers not yet set."""
         ...
 
-    def moved(self, array: Any, elements: int) -> Any:
-        """What stands in a launch for the address so many elements behind an array's first."""
+    def address(self, array: Any) -> int:
+        """Where an array's first number lies."""
         ...
 
     def at(self, device: Hashable) -> AbstractContextManager[Any]:

@@ -23,6 +23,7 @@ from tensorweaver.loss.arguments import (
     check_reduction,
     is_floating,
 )
+from tensorweaver.loss.device_plan import DevicePlan
 from tensorweaver.loss.fused_plan import FusedPlan
 from tensorweaver.loss.options import chosen_options, frozen
 from tensorweaver.loss.plan import Plan, Question
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Loss"]
 
+PLANS: dict[str, type[Plan]] = {"interpret": Plan, "cuda": DevicePlan}
 PLANS_KEPT = 1024
 NDARRAY = np.ndarray
 
@@ -219,7 +221,7 @@ class Loss:
 
     def engine_of(self, backend: Backend, shape: tuple[int, ...]) -> Engine:
         """Who computes the loss of arguments of that shape."""
-        return engine_for(backend.name, math.prod(shape), rowwise=self.formula.rowwise)
+        return engine_for(backend, math.prod(shape), rowwise=self.formula.rowwise)
 
     def source(self, backend: str = "numpy", **options: Any) -> str:
         """The text of the kernel that computes value and gradient in float32.
@@ -227,9 +229,9 @@ class Loss:
         Parameters
         ----------
         backend
-            A library, such as `"numpy"`, or an engine for large NumPy arrays: `"blocks"` for the
-            text of one block, `"llvm"` (or `"numba"`) for LLVM's language, as it is for rows of
-            many classes.
+            A library, such as `"numpy"`, or an engine: `"blocks"` for the text of one block of a
+            large NumPy array, `"llvm"` (or `"numba"`) for LLVM's language, `"cuda"` for CUDA C;
+            these two as they are for rows of many classes. No GPU is needed.
         **options
             The formula's own options, such as `delta=2.0`.
         """
@@ -309,8 +311,7 @@ class Loss:
             message = f"{self.formula.name}: options must be numbers or strings, got {given!r}"
             raise ArgumentError(message) from error
         if plan is None:
-            made = Plan if question.engine == "interpret" else FusedPlan
-            plan = made(self.formula, question)
+            plan = PLANS.get(question.engine, FusedPlan)(self.formula, question)
             if len(self.plans) >= PLANS_KEPT:
                 self.plans.clear()
             # Another thread may have chosen another engine since the key was made.

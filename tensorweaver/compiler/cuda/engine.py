@@ -42,6 +42,9 @@ WAYS_KEPT = 256
 LONG_ROW = 1 << 20
 """The length of a row whose kernel `source` shows."""
 
+NOWHERE = np.uint64(0)
+"""The address that kernels take for none."""
+
 Words = tuple[Any, ...]
 
 
@@ -268,24 +271,24 @@ class CudaKernel(GraphKernel):
     ) -> None:
         """All chunks, then the sums of all their blocks."""
         blocks = way.launch.grid * len(way.starts)
-        partial = None
+        partial: Any = NOWHERE
         if totals and blocks > 1:
             width = 1 if self.size < FLOATING["float64"] else 2
             partial = launcher.empty((len(totals), blocks, width), "float64")
         grid, block = (way.launch.grid,), (way.launch.block,)
-        after = [word for total in totals for word in total]
+        after = [word for total in totals for word in words_of(total)]
         for number, start in enumerate(way.starts):
             words = [*before]
             for array, steps, offset in zip(arrays, way.steps, start, strict=True):
-                words.append(launcher.moved(array, offset) if offset else array)
+                words.append(moved(launcher, array, offset) if offset else array)
                 words += steps
             if totals:
                 first = np.int64(number * way.launch.grid)
                 words += [*end, partial, first, np.int64(blocks), *after]
             way.module.launch(way.entry, grid, block, words)
-        if partial is not None:
+        if totals and blocks > 1:
             for sums, total in zip(partial, totals, strict=True):
-                words = [np.int64(blocks), sums, *end, *total]
+                words = [np.int64(blocks), sums, *end, *words_of(total)]
                 way.module.launch("finish", (1,), (THREADS,), words)
 
     def finish_nothing(self, launcher: Launcher, totals: list[Total], end: Words) -> None:
@@ -295,7 +298,8 @@ class CudaKernel(GraphKernel):
             memory += [self.dtype] * len(self.filled)
             module = launcher.compile(self.text(self.form(1, memory), memory))
             for total in totals:
-                module.launch("finish", (1,), (THREADS,), [np.int64(0), None, *end, *total])
+                words = [np.int64(0), NOWHERE, *end, *words_of(total)]
+                module.launch("finish", (1,), (THREADS,), words)
 
 
 def elements_apart(layout: Layout) -> tuple[Layout, int, list[int]]:
@@ -306,4 +310,14 @@ def elements_apart(layout: Layout) -> tuple[Layout, int, list[int]]:
 
 def scalar_words(number: Any) -> Words:
     """A number by value, or by where it lies on the device."""
-    return (np.float64(number), None) if isinstance(number, float) else (np.float64(0), number)
+    return (np.float64(number), NOWHERE) if isinstance(number, float) else (np.float64(0), number)
+
+
+def words_of(total: Total) -> Words:
+    """Where a total goes."""
+    return tuple(NOWHERE if place is None else place for place in total)
+
+
+def moved(launcher: Launcher, array: Any, elements: int) -> Any:
+    """What stands in a launch for the address so many elements behind an array's first."""
+    return np.uint64(launcher.address(array) + elements * array.dtype.itemsize)

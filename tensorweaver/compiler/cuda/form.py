@@ -27,11 +27,16 @@ LONG_THREADS = 1024
 """One block of a multiprocessor's most threads has few enough rows on the way that the cache between
 all multiprocessors and memory holds them until the next pass."""
 
-IN_HAND = 64
-"""How many bytes of each array a thread has in hand: four reads of 16 bytes, on float32."""
+IN_HAND, IN_HAND_LONG = 64, 32
+"""How many bytes of each array, as numbers to compute with, a thread has in hand: of rows that stay
+in registers, and of longer ones.
+"""
 
 REGISTERS = 40
 """How many of a thread's 64 registers may hold a row's elements."""
+
+MOST_SUMS = 2
+"""More sums under way than that need more registers."""
 
 
 class Form(NamedTuple):
@@ -68,12 +73,21 @@ def row_form(
         return Form(ResidentRows, FEW)
     together = neighbours(element_memory)
     size = FLOATING[real]
+    threads = LONG_THREADS if is_light(schedule, size) else LONG_THREADS // 2
     held = {node for step in schedule.passes for node in (*step.inputs, *step.kept)}
     unroll = max(1, IN_HAND // size // together)
     while unroll > 1 and len(held) * unroll * together * size > REGISTERS * 4:
         unroll //= 2
-    shape = Shape(together, unroll, LONG_THREADS)
+    shape = Shape(together, unroll, threads)
     fits = len(held) * shape.elements * size <= REGISTERS * 4
-    if fits and classes <= most_resident(shape.elements, together, LONG_THREADS):
+    if fits and classes <= most_resident(shape.elements, together, threads):
         return Form(ResidentRows, shape)
-    return Form(EvenRows, Shape(together, max(1, IN_HAND // size // together), LONG_THREADS))
+    unroll = max(1, IN_HAND_LONG // size // together)
+    return Form(EvenRows, Shape(together, unroll, threads))
+
+
+def is_light(schedule: Schedule, size: int) -> bool:
+    """Whether a thread makes do with the 64 registers that it has in the largest block."""
+    arrays = {node for step in schedule.passes for node in step.inputs}
+    sums = max((len(step.reductions) for step in schedule.passes), default=0)
+    return size <= FLOATING["float32"] and len(arrays) <= 1 and sums <= MOST_SUMS

@@ -7,7 +7,9 @@ each of those used here to be within 2 ulp without fast-math flags (`acosh` and 
 
 from __future__ import annotations
 
-__all__ = ["HELPERS", "INTEGER_EXPRESSIONS", "REAL_EXPRESSIONS"]
+import re
+
+__all__ = ["CALLED", "HELPERS", "INTEGER_EXPRESSIONS", "REAL_EXPRESSIONS"]
 
 OPERATORS = {
     "add": "{0} + {1}",
@@ -135,3 +137,10 @@ __device__ __forceinline__ long long floor_quotient(long long x, long long y) {
 """,
 }
 """What CUDA C does not have as the array API does."""
+
+CALLED = frozenset(
+    name
+    for expression in REAL_EXPRESSIONS.values()
+    for name in re.findall(r"\w+", expression.replace("{f}", ""))
+) | {"expf", "log1pf", "fmod", "copysignf", "fabsf"}
+"""The functions that expressions call: no variable of a kernel hides one of them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tensorweaver.compiler.cuda.scope import Scope
-from tensorweaver.compiler.cuda.writer import Array, Writer
+from tensorweaver.compiler.cuda.writer import Array, Writer, base
 from tensorweaver.compiler.graph import Level, Node
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Pointwise(Writer):
         with text.block(f"for (; first * {together} < count; first += {unroll} * threads)"):
             vectors = {}
             for node, array in self.arrays.items():
-                vectors[node] = text.fresh(f"{array.name}_read")
+                vectors[node] = text.fresh(f"{base(array)}_read")
                 text.line(f"Pack<{array.type}, {together}> {vectors[node]}[{unroll}];")
             with text.unrolled("u", unroll):
                 text.line(f"const long long place = (first + u * threads) * {together};")
@@ -43,7 +43,7 @@ class Pointwise(Writer):
                     text.line(f"{vectors[node]}[u] = load<{together}>({array.name}, place, count);")
             with text.unrolled("u", unroll):
                 text.line(f"const long long place = (first + u * threads) * {together};")
-                written = {i: text.fresh(f"{a.name}_made") for i, a in self.filled.items()}
+                written = {i: text.fresh(f"{base(a)}_made") for i, a in self.filled.items()}
                 for i, name in written.items():
                     text.line(f"Pack<{self.filled[i].type}, {together}> {name};")
                 with text.unrolled("n", together):

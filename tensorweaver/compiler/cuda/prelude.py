@@ -63,7 +63,20 @@ __device__ __forceinline__ void put(real x, bfloat16 &place) {
     place.bits = static_cast<unsigned short>((is_nan ? bits | 0x400000u : rounded) >> 16);
 }
 
-// The larger and the smaller of two numbers: NaN if either is, and +0 above -0.
+// The larger and the smaller of two numbers: NaN if either is, and +0 above -0. Newer devices have
+// an instruction for it.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+__device__ __forceinline__ float maximum(float x, float y) {
+    float larger;
+    asm("max.NaN.f32 %0, %1, %2;" : "=f"(larger) : "f"(x), "f"(y));
+    return larger;
+}
+__device__ __forceinline__ float minimum(float x, float y) {
+    float smaller;
+    asm("min.NaN.f32 %0, %1, %2;" : "=f"(smaller) : "f"(x), "f"(y));
+    return smaller;
+}
+#else
 __device__ __forceinline__ float maximum(float x, float y) {
     const float same = __int_as_float(__float_as_int(x) & __float_as_int(y));
     return x > y || x != x ? x : x == y ? same : y;
@@ -72,6 +85,7 @@ __device__ __forceinline__ float minimum(float x, float y) {
     const float same = __int_as_float(__float_as_int(x) | __float_as_int(y));
     return x < y || x != x ? x : x == y ? same : y;
 }
+#endif
 __device__ __forceinline__ double maximum(double x, double y) {
     const long long bits = __double_as_longlong(x) & __double_as_longlong(y);
     return x > y || x != x ? x : x == y ? __longlong_as_double(bits) : y;

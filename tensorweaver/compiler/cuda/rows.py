@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tensorweaver.compiler.cuda.online import Online, online_pass
 from tensorweaver.compiler.cuda.pointwise import read_inside
 from tensorweaver.compiler.cuda.scope import Scope
-from tensorweaver.compiler.cuda.writer import Array, Writer
+from tensorweaver.compiler.cuda.writer import Array, Writer, base
 from tensorweaver.compiler.graph import Level, Node
 from tensorweaver.compiler.schedule import CLASS_INDEX
 
@@ -41,12 +41,12 @@ class EvenRows(Writer):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.pointers = {
-            array: self.text.fresh(f"{array.name}_row")
+            array: self.text.fresh(f"{base(array)}_row")
             for array in self.all_arrays
             if array.level is Level.ELEMENT
         }
         self.reads = {
-            node: self.text.fresh(f"{array.name}_read")
+            node: self.text.fresh(f"{base(array)}_read")
             for node, array in self.arrays.items()
             if array.level is Level.ELEMENT
         }
@@ -55,7 +55,7 @@ class EvenRows(Writer):
         self.row = Scope(self.text, self.real, self.row_value, self.names)
 
     def words(self) -> tuple[str, ...]:
-        own = ("lane", "first", "row", "alive", "size", "phase", "tile", "tiles", "u", "place", "k")
+        own = ("lane", "first", "row", "alive", "size", "phase", "tile", "tiles", "u", "place", "k", "from", "upto")
         return (*super().words(), *own, "inside", "rows_at_once", "before")
 
     # ------------------------------------------------------------------------------ where it lies
@@ -245,19 +245,34 @@ class EvenRows(Writer):
         self, number: int, before: Callable[[], Any] = lambda: None
     ) -> Iterator[Scope]:
         """Every element in hand; `before` writes what a vector begins with."""
-        text, shape = self.text, self.shape
-        with text.unrolled("u", shape.unroll):
+        text, (together, unroll, _) = self.text, self.shape
+        with text.unrolled("u", unroll):
             self.place(backwards=number % 2 == 1)
+            text.line("const int from = place < 0 ? static_cast<int>(-place) : 0;")
+            text.line(f"const int upto = size - place < {together} ? size - place : {together};")
+            labels = {node: self.label_place(node) for node in self.labels_met()}
             before()
-            with text.unrolled("n", shape.neighbours):
-                text.line("const long long k = place + n;")
-                text.line("const bool inside = k >= 0 && k < size;")
-                yield self.element_scope(number)
+            with text.unrolled("n", together):
+                text.line("const bool inside = n >= from && n < upto;")
+                yield self.element_scope(number, labels)
             for i, name in self.made.items():
                 text.line(f"{self.store(self.filled[i], name)};")
 
-    def element_scope(self, number: int) -> Scope:
-        """What is known of the element `k`."""
+    def labels_met(self) -> list[Node]:
+        """The comparisons of an element's place with a label that elements may need."""
+        return [n for n in self.schedule.order if is_at_label(n) and n.arguments[1] in self.row.known]
+
+    def label_place(self, node: Node) -> str:
+        """Where among the neighbours in hand a label is; -1 if it is not."""
+        label = self.row.known[node.arguments[1]]
+        name = self.text.fresh("label_place")
+        found = f"static_cast<int>({label} - place)"
+        far = f"{label} - place < 0 || {label} - place >= {self.shape.neighbours}"
+        self.text.line(f"const int {name} = {far} ? -1 : {found};")
+        return name
+
+    def element_scope(self, number: int, labels: dict[Node, str]) -> Scope:
+        """What is known of the element in hand."""
 
         def given(node: Node) -> str | None:
             if node.level is Level.SCALAR:
@@ -265,7 +280,9 @@ class EvenRows(Writer):
             if node.level is Level.ROW:
                 return self.row.known[node]
             if node is CLASS_INDEX:
-                return "k"
+                return scope.variable(node, "place + n")
+            if node in labels:
+                return scope.variable(node, f"n == {labels[node]}")
             if node in self.kept and node not in self.schedule.passes[number].kept:
                 return f"{self.kept[node]}[u * {self.shape.neighbours} + n]"
             if node.name == "input":
@@ -283,7 +300,7 @@ class EvenRows(Writer):
         def declare() -> None:
             for i, array in self.filled.items():
                 if last and array.level is Level.ELEMENT:
-                    self.made[i] = text.fresh(f"{array.name}_made")
+                    self.made[i] = text.fresh(f"{base(array)}_made")
                     kind = f"Pack<{array.type}, {self.shape.neighbours}>"
                     text.line(f"{kind} {self.made[i]};")
 
@@ -419,3 +436,12 @@ class ApartRows(EvenRows):
 
     def phase(self) -> str:
         return "0"
+
+
+def is_at_label(node: Node) -> bool:
+    """Whether it tells if an element's place is the one that its row names."""
+    return (
+        node.name == "equal"
+        and node.arguments[0] is CLASS_INDEX
+        and node.arguments[1].level is Level.ROW
+    )

@@ -68,7 +68,7 @@ class Scope:
 
     def variable(self, node: Node, expression: str) -> str:
         """A new variable for a node's value, called as the formula calls it."""
-        name = self.text.fresh(self.names.get(node, node.name))
+        name = self.text.fresh(self.names.get(node, str(node.value or node.name)))
         kind = self.alias if node.kind == "real" else self.type_of(node)
         self.text.line(f"const {kind} {name} = {expression};")
         return name

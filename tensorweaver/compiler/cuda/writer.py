@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from tensorweaver.compiler.cuda.functions import HELPERS
+from tensorweaver.compiler.cuda.functions import CALLED, HELPERS
 from tensorweaver.compiler.cuda.memory import MEMORY_TYPES, REAL
 from tensorweaver.compiler.cuda.prelude import FINISH, RESERVED, preamble
 from tensorweaver.compiler.cuda.scope import Scope, helpers_called
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tensorweaver.compiler.schedule import Output, Schedule
 
-__all__ = ["Array", "Shape", "Writer"]
+__all__ = ["Array", "Shape", "Writer", "base"]
 
 
 class Shape(NamedTuple):
@@ -92,19 +92,19 @@ class Writer:
         self.real = REAL[dtype]
         self.shape = shape
         self.names = schedule.graph.names
-        self.text = Text({*RESERVED, *HELPERS, *self.words()})
+        self.text = Text({*RESERVED, *CALLED, *HELPERS, *self.words()})
         self.scalar_names = {
-            node: self.text.fresh(str(node.value)) for node in scalar_inputs(schedule.graph)
+            node: self.text.fresh(f"{node.value}_given") for node in scalar_inputs(schedule.graph)
         }
         inputs = array_inputs(schedule.graph)
         types = [MEMORY_TYPES[name] for name in memory]
         self.arrays = {
-            node: Array(self.text.fresh(str(node.value)), kind, node.level)
+            node: Array(self.text.fresh(f"{node.value}_array"), kind, node.level)
             for node, kind in zip(inputs, types, strict=False)
         }
         filled = [i for i, (_, output) in enumerate(self.outputs) if not output.total]
         self.filled = {
-            i: Array(self.text.fresh("result"), kind, self.outputs[i][1].level)
+            i: Array(self.text.fresh("result_array"), kind, self.outputs[i][1].level)
             for i, kind in zip(filled, types[len(inputs) :], strict=True)
         }
         self.totals = {
@@ -149,10 +149,10 @@ class Writer:
     def scalar(self, node: Node) -> str | None:
         """A number that the caller brings."""
         if node is ROW_SIZE:
-            return "static_cast<double>(classes)"
+            return self.scalars.variable(node, "static_cast<double>(classes)")
         if node.name == "input":
             name = self.scalar_names[node]
-            return f"({name}_at ? *{name}_at : {name})"
+            return self.scalars.variable(node, f"{name}_at ? *{name}_at : {name}")
         return None
 
     def write_scalars(self) -> None:
@@ -162,7 +162,7 @@ class Writer:
                 value = self.scalars.value(node)
                 kind = {"real": "real", "integral": "long long", "boolean": "bool"}[node.kind]
                 wanted = self.names.get(node, str(node.value or node.name))
-                name = self.text.fresh(f"{wanted}_everywhere")
+                name = self.text.fresh(f"{wanted}_rounded")
                 rounded = f"static_cast<real>({value})" if node.kind == "real" else value
                 self.text.line(f"const {kind} {name} = {rounded};")
                 self.rounded[node] = name
@@ -214,3 +214,8 @@ class Writer:
         for i, value in found.items():
             if i in self.filled:
                 keep(i, value)
+
+
+def base(array: Array) -> str:
+    """What an array is called after."""
+    return array.name.removesuffix("_array")
