@@ -49,8 +49,8 @@ def pytest_addoption(parser):
     group.addoption(
         "--engine",
         metavar="NAME",
-        help="who computes losses of NumPy arrays; see tensorweaver.set_engine. cuda: the kernels for "
-        "GPUs, run on the CPU, with NumPy arrays in the place of a GPU's",
+        help="who computes losses of NumPy arrays; see tensorweaver.set_engine. cuda: the kernels "
+        "for GPUs, run on the CPU, with NumPy arrays in the place of a GPU's",
     )
     group.addoption(
         "--seed", type=int, help="seed of the rng fixture; random without it, 0 where CI=true"

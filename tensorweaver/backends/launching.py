@@ -17,8 +17,7 @@ class Module(Protocol):
     def launch(
         self, name: str, grid: tuple[int, ...], block: tuple[int, ...], arguments: Sequence[Any]
     ) -> None:
-        """Queue a kernel. Arrays stand for their addresses, NumPy's scalars for themselves.
-        """
+        """Queue a kernel. Arrays stand for their addresses, NumPy's scalars for themselves."""
         ...
 
 

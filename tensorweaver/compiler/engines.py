@@ -116,7 +116,9 @@ def usable(name: Any) -> str:
         message = f"unknown engine {name!r}: choose one of {known}, or None to let each call choose"
         raise ArgumentError(message)
     if found == "cuda":
-        message = "the engine 'cuda' is that of CuPy arrays, always: for NumPy arrays choose another"
+        message = (
+            "the engine 'cuda' is that of CuPy arrays, always: for NumPy arrays choose another"
+        )
         raise ArgumentError(message)
     if found == "llvm" and not has_llvmlite():
         fault = fault_of_llvmlite() or NOT_INSTALLED

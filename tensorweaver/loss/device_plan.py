@@ -44,9 +44,8 @@ class DevicePlan(FusedPlan):
         divisor: Any,
     ) -> list[Any]:
         """Queue a kernel, and give its totals."""
-        found: list[Any] = kernel.queue(
-            self.launcher, self.shape, self.frame.classes, views, scalars, results, divisor
-        )
+        call = (self.launcher, self.shape, self.frame.classes, views, scalars, results)
+        found: list[Any] = kernel.queue(*call, divisor=divisor)
         return found
 
     def compute(

@@ -136,7 +136,9 @@ class FusedPlan(Plan):
         views = self.views(arrays)
         if self.question.reduction == "none":
             return self.losses(views)
-        return self.reduced(self.fused_kernel("value", (), (TOTAL,)), views, self.count_views(views))
+        return self.reduced(
+            self.fused_kernel("value", (), (TOTAL,)), views, self.count_views(views)
+        )
 
     def losses(self, views: list[Any]) -> Any:
         """The losses as they are, in their own shape and dtype."""

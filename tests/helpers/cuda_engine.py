@@ -32,7 +32,7 @@ class Launcher:
 
     def __init__(self, order=None):
         self.order = order
-        self.launches = Counter()
+        self.launches: Counter[str] = Counter()
         self.modules = {}
 
     def compile(self, source):

@@ -11,24 +11,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tensorweaver.compiler.cuda.form import Form, apart_form, pointwise_form, row_form
-from tensorweaver.compiler.cuda.launch import (
-    THREADS,
-    Launch,
-    pointwise_launch,
-    resident_launch,
-    streaming_launch,
-)
-from tensorweaver.compiler.cuda.layout import Layout, layout_of
+from tensorweaver.compiler.cuda.form import Form, pointwise_form, row_form
+from tensorweaver.compiler.cuda.launch import THREADS
 from tensorweaver.compiler.cuda.memory import FLOATING, is_plain
-from tensorweaver.compiler.cuda.pointwise import Pointwise
-from tensorweaver.compiler.cuda.rows import OUTER, ResidentRows
+from tensorweaver.compiler.cuda.resident import ResidentRows
+from tensorweaver.compiler.cuda.ways import Call, Way, find_way
 from tensorweaver.compiler.fused import GraphKernel
 from tensorweaver.compiler.graph import Level
 from tensorweaver.compiler.schedule import schedule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from tensorweaver.backends.launching import Launcher, Module
     from tensorweaver.compiler.graph import Graph
@@ -36,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CudaKernel", "Total"]
 
-WAYS_KEPT = 256
+ROUTES_KEPT = 256
 """For how many shapes and layouts the way to the kernel is remembered."""
 
 LONG_ROW = 1 << 20
@@ -63,15 +56,11 @@ class Total(NamedTuple):
     count: Any
 
 
-class Way(NamedTuple):
-    """How calls of one shape and layout reach the device."""
+class Route(NamedTuple):
+    """A compiled kernel, and the way to it."""
 
     module: Module
-    entry: str
-    launch: Launch
-    sizes: Words
-    steps: tuple[Words, ...]
-    starts: list[tuple[int, ...]]
+    way: Way
 
 
 class CudaKernel(GraphKernel):
@@ -86,7 +75,7 @@ class CudaKernel(GraphKernel):
         self.dtype = dtype
         self.keeping = schedule(graph, outputs)
         self.repeating = schedule(graph, outputs, keep=False)
-        self.ways: dict[Any, Way] = {}
+        self.routes: dict[Any, Route] = {}
         self.levels = [node.level for node in self.arrays] + [o.level for o in self.filled]
         self.size = FLOATING[dtype]
 
@@ -102,7 +91,9 @@ class CudaKernel(GraphKernel):
         """What suits contiguous arrays of these dtypes."""
         if not self.rowwise:
             return pointwise_form(memory)
-        elements = [m for m, level in zip(memory, self.levels, strict=True) if level is Level.ELEMENT]
+        elements = [
+            m for m, level in zip(memory, self.levels, strict=True) if level is Level.ELEMENT
+        ]
         return row_form(self.keeping, classes, self.dtype, elements)
 
     def text(self, form: Form, memory: Sequence[str]) -> str:
@@ -110,100 +101,21 @@ class CudaKernel(GraphKernel):
         plan = self.keeping if form.writer is ResidentRows else self.repeating
         return form.writer(plan, self.outputs, self.dtype, tuple(memory), form.shape).write()
 
-    # ------------------------------------------------------------------------------ the way
-    def way(
+    def route(
         self, launcher: Launcher, shape: tuple[int, ...], classes: int, arrays: list[Any]
-    ) -> Way:
-        """The way of arrays that lie like these."""
-        key = (shape, classes, launcher, *[(a.dtype, a.strides) for a in arrays])
-        found = self.ways.get(key)
+    ) -> Route:
+        """The kernel for arrays that lie like these, and the way to it."""
+        key = (launcher, shape, classes, *[(array.dtype, array.strides) for array in arrays])
+        found = self.routes.get(key)
         if found is None:
-            if len(self.ways) >= WAYS_KEPT:
-                self.ways.clear()
-            found = self.ways[key] = self.find_way(launcher, shape, classes, arrays)
+            if len(self.routes) >= ROUTES_KEPT:
+                self.routes.clear()
+            memory = [array.dtype.name for array in arrays]
+            call = Call(shape, classes if self.rowwise else None, arrays, self.levels)
+            way = find_way(call, lambda many: self.form(many, memory))
+            module = launcher.compile(self.text(way.form, memory))
+            found = self.routes[key] = Route(module, way)
         return found
-
-    def find_way(
-        self, launcher: Launcher, shape: tuple[int, ...], classes: int, arrays: list[Any]
-    ) -> Way:
-        """Contiguous arrays, even rows, or neither."""
-        memory = [array.dtype.name for array in arrays]
-        layout = layout_of(shape, arrays)
-        if not self.rowwise:
-            if layout.contiguous:
-                return self.pointwise_way(launcher, math.prod(shape), memory)
-            return self.apart_way(launcher, *elements_apart(layout), memory)
-        steps = [
-            array.strides[-1] // array.dtype.itemsize if level is Level.ELEMENT else None
-            for array, level in zip(arrays, self.levels, strict=True)
-        ]
-        even = all(step in {1, None} for step in steps) or classes <= 1
-        if even and len(layout.sizes) <= 1:
-            return self.even_way(launcher, math.prod(shape), classes, layout, memory)
-        return self.apart_way(launcher, layout, classes, steps, memory)
-
-    def pointwise_way(self, launcher: Launcher, count: int, memory: list[str]) -> Way:
-        """The way of arrays that are contiguous."""
-        form = self.form(1, memory)
-        launch = pointwise_launch(count, form.shape.elements)
-        none: list[Words] = [()] * len(memory)
-        return self.made(launcher, form, memory, launch, (count,), none, [(0,) * len(memory)])
-
-    def even_way(
-        self, launcher: Launcher, rows: int, classes: int, layout: Layout, memory: list[str]
-    ) -> Way:
-        """The way of rows of neighbours."""
-        form = self.form(classes, memory)
-        together, unroll, threads = form.shape
-        if form.writer is ResidentRows:
-            launch = resident_launch(rows, classes, together * unroll, together)
-        else:
-            launch = streaming_launch(rows, classes, together * unroll, threads)
-        inner, starts = layout.split(1)
-        sizes = (rows, classes, launch.group)
-        return self.made(launcher, form, memory, launch, sizes, inner.steps, starts)
-
-    def apart_way(
-        self,
-        launcher: Launcher,
-        layout: Layout,
-        classes: int,
-        element_steps: Sequence[int | None],
-        memory: list[str],
-    ) -> Way:
-        """The way of arrays that lie in any way."""
-        form = apart_form()
-        inner, starts = layout.split(OUTER)
-        rows = math.prod(inner.sizes)
-        pairs = list(zip(inner.steps, element_steps, strict=True))
-        beside = any(
-            0 < abs(steps[-1]) < abs(step) for steps, step in pairs if step is not None
-        )
-        launch = streaming_launch(
-            rows, classes, form.shape.elements, THREADS, neighbours_are_rows=beside
-        )
-        steps = [(*each, *(() if step is None else (step,))) for each, step in pairs]
-        sizes = (rows, *inner.sizes[1:], classes, launch.group)
-        return self.made(launcher, form, memory, launch, sizes, steps, starts)
-
-    def made(
-        self,
-        launcher: Launcher,
-        form: Form,
-        memory: list[str],
-        launch: Launch,
-        sizes: tuple[int, ...],
-        steps: Sequence[tuple[int, ...]],
-        starts: list[tuple[int, ...]],
-    ) -> Way:
-        """The way, its numbers as kernels take them."""
-        module = launcher.compile(self.text(form, memory))
-        kinds = [np.int64] * len(sizes)
-        if form.writer is not Pointwise:
-            kinds[-1] = np.int32  # type: ignore[call-overload]  # the size of a group
-        words = tuple(kind(size) for kind, size in zip(kinds, sizes, strict=True))
-        apart = tuple(tuple(map(np.int64, each)) for each in steps)
-        return Way(module, form.writer.entry, launch, words, apart, starts)
 
     # ------------------------------------------------------------------------------ running
     def queue(
@@ -214,7 +126,8 @@ class CudaKernel(GraphKernel):
         inputs: Sequence[Any],
         scalars: Sequence[Any],
         results: Sequence[Any],
-        divisor: Any = None,
+        *,
+        divisor: Any,
     ) -> list[Total]:
         """Let the device fill `results`, and give the totals, which it will have computed then.
 
@@ -239,11 +152,9 @@ class CudaKernel(GraphKernel):
         if not math.prod(shape):
             self.finish_nothing(launcher, totals, end)
             return totals
-        way = self.way(launcher, shape, classes, arrays)
-        before = [*way.sizes]
-        for number in scalars:
-            before += scalar_words(number)
-        self.launch(launcher, way, before, arrays, totals, end)
+        route = self.route(launcher, shape, classes, arrays)
+        before = [*route.way.sizes, *(word for s in scalars for word in scalar_words(s))]
+        self.launch(launcher, route, before, arrays, (totals, end))
         for array, made in back:
             array[...] = made
         return totals
@@ -263,13 +174,13 @@ class CudaKernel(GraphKernel):
     def launch(
         self,
         launcher: Launcher,
-        way: Way,
+        route: Route,
         before: list[Any],
         arrays: list[Any],
-        totals: list[Total],
-        end: Words,
+        sums: tuple[list[Total], Words],
     ) -> None:
         """All chunks, then the sums of all their blocks."""
+        (module, way), (totals, end) = route, sums
         blocks = way.launch.grid * len(way.starts)
         partial: Any = NOWHERE
         if totals and blocks > 1:
@@ -285,11 +196,11 @@ class CudaKernel(GraphKernel):
             if totals:
                 first = np.int64(number * way.launch.grid)
                 words += [*end, partial, first, np.int64(blocks), *after]
-            way.module.launch(way.entry, grid, block, words)
+            module.launch(way.form.writer.entry, grid, block, words)
         if totals and blocks > 1:
-            for sums, total in zip(partial, totals, strict=True):
-                words = [np.int64(blocks), sums, *end, *words_of(total)]
-                way.module.launch("finish", (1,), (THREADS,), words)
+            for of_blocks, total in zip(partial, totals, strict=True):
+                words = [np.int64(blocks), of_blocks, *end, *words_of(total)]
+                module.launch("finish", (1,), (THREADS,), words)
 
     def finish_nothing(self, launcher: Launcher, totals: list[Total], end: Words) -> None:
         """The sums over nothing, which still have a divisor."""
@@ -300,12 +211,6 @@ class CudaKernel(GraphKernel):
             for total in totals:
                 words = [np.int64(0), NOWHERE, *end, *words_of(total)]
                 module.launch("finish", (1,), (THREADS,), words)
-
-
-def elements_apart(layout: Layout) -> tuple[Layout, int, list[int]]:
-    """Elements that know nothing of each other as rows along their nearest axis."""
-    rows = Layout(layout.sizes[:-1], tuple(steps[:-1] for steps in layout.steps))
-    return rows, layout.sizes[-1], [steps[-1] for steps in layout.steps]
 
 
 def scalar_words(number: Any) -> Words:

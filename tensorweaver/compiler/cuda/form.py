@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from tensorweaver.compiler.cuda.launch import THREADS, most_resident
 from tensorweaver.compiler.cuda.memory import FLOATING
 from tensorweaver.compiler.cuda.pointwise import Pointwise
-from tensorweaver.compiler.cuda.rows import ApartRows, EvenRows, ResidentRows
+from tensorweaver.compiler.cuda.resident import ResidentRows
+from tensorweaver.compiler.cuda.rows import EvenRows
 from tensorweaver.compiler.cuda.writer import Shape, Writer
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from tensorweaver.compiler.schedule import Schedule
 
-__all__ = ["FEW_CLASSES", "Form", "apart_form", "pointwise_form", "row_form"]
+__all__ = ["APART", "FEW_CLASSES", "Form", "pointwise_form", "row_form"]
 
 FEW_CLASSES = 128
 """Rows of at most so many classes are for a warp or less."""
@@ -24,8 +25,11 @@ FEW = Shape(1, 4, THREADS)
 APART = Shape(1, 4, THREADS)
 
 LONG_THREADS = 1024
-"""One block of a multiprocessor's most threads has few enough rows on the way that the cache between
-all multiprocessors and memory holds them until the next pass."""
+"""One row a multiprocessor at a time: so few that the cache before memory holds many of them until
+the next pass."""
+
+POINTWISE_ELEMENTS = 8
+"""How many elements a thread has in hand where they know nothing of each other."""
 
 IN_HAND, IN_HAND_LONG = 64, 32
 """How many bytes of each array, as numbers to compute with, a thread has in hand: of rows that stay
@@ -54,17 +58,10 @@ def neighbours(memory: Sequence[str]) -> int:
 def pointwise_form(memory: Sequence[str]) -> Form:
     """For contiguous arrays of elements."""
     together = neighbours(memory)
-    return Form(Pointwise, Shape(together, 1 if together == 8 else 2, THREADS))
+    return Form(Pointwise, Shape(together, max(1, POINTWISE_ELEMENTS // together), THREADS))
 
 
-def apart_form() -> Form:
-    """For arrays that lie in any way."""
-    return Form(ApartRows, APART)
-
-
-def row_form(
-    schedule: Schedule, classes: int, real: str, element_memory: Sequence[str]
-) -> Form:
+def row_form(schedule: Schedule, classes: int, real: str, element_memory: Sequence[str]) -> Form:
     """For rows of neighbours: as long as they fit they stay in registers.
 
     `schedule` keeps what is dear; `element_memory` holds the dtypes of the arrays of elements.

@@ -1,4 +1,4 @@
-"""A pointwise graph of contiguous arrays: one loop over elements that know nothing of each other."""
+"""Contiguous arrays of elements that know nothing of each other: one loop over all of them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ class Pointwise(Writer):
     sizes = ("count",)
 
     def words(self) -> tuple[str, ...]:
+        """The names that the kernel's own text uses."""
         return (*super().words(), "first", "threads", "u", "place", "inside")
 
     def steps(self, array: Array) -> list[str]:
+        """Nothing has to be told."""
         del array
         return []
 
@@ -31,7 +33,9 @@ class Pointwise(Writer):
         """Some vectors at a time: all reads first."""
         text, (together, unroll, _) = self.text, self.shape
         text.line("const long long threads = static_cast<long long>(gridDim.x) * blockDim.x;")
-        text.line("long long first = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;")
+        text.line(
+            "long long first = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;"
+        )
         with text.block(f"for (; first * {together} < count; first += {unroll} * threads)"):
             vectors = {}
             for node, array in self.arrays.items():

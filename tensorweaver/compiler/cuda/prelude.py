@@ -28,7 +28,9 @@ __device__ __forceinline__ unsigned short float_to_half(float x) {
 #endif
 
 template <typename T> __device__ T infinity();
-template <> __device__ __forceinline__ float infinity<float>() { return __int_as_float(0x7f800000); }
+template <> __device__ __forceinline__ float infinity<float>() {
+    return __int_as_float(0x7f800000);
+}
 template <> __device__ __forceinline__ double infinity<double>() {
     return __longlong_as_double(0x7ff0000000000000LL);
 }
@@ -287,8 +289,8 @@ __device__ __forceinline__ void settle(
 """
 
 ONLINE = """
-// Sums of what lies below a maximum, when that goes from one value to another. What was summed below
-// -inf was nothing.
+// Sums of what lies below a maximum, when that goes from one value to another. What was summed
+// below -inf was nothing.
 __device__ __forceinline__ float decay(float x) { return expf(x); }
 __device__ __forceinline__ double decay(double x) { return exp(x); }
 __device__ __forceinline__ void follow(Sum &sum, real from, real to) {

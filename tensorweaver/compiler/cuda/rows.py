@@ -1,12 +1,9 @@
-"""Rows of classes: a group of threads a row, which meets for every reduction.
+"""Rows of neighbouring elements: a group of threads a row, which meets for every reduction.
 
-    even        rows of neighbouring elements, which are read as vectors
-    resident    the same for rows short enough that their elements stay in registers between passes
-    apart       elements and rows at any distance
-
-Longer rows are read in every pass, a tile of what the group has in hand at a time; every other pass
+Every pass reads the row again, a tile of what the group has in hand at a time; every other pass
 goes backwards, so that it begins with what the caches still hold. A maximum and the exponentials
-below it are then one pass (`online.py`).
+below it are one pass (`online.py`). Shorter rows (`resident.py`) and those that lie otherwise
+(`apart.py`) differ in where elements are.
 """
 
 from __future__ import annotations
@@ -24,10 +21,7 @@ from tensorweaver.compiler.schedule import CLASS_INDEX
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["OUTER", "ApartRows", "EvenRows", "ResidentRows"]
-
-OUTER = 3
-"""How many axes rows may lie along in one launch."""
+__all__ = ["EvenRows"]
 
 REDUCERS = {"sum": "Sum", "max": "Maximum", "min": "Minimum", "prod": "Product"}
 
@@ -36,7 +30,7 @@ class EvenRows(Writer):
     """Rows whose elements are neighbours, read in every pass."""
 
     entry = "rows"
-    sizes = ("rows", "classes", "group")
+    sizes: tuple[str, ...] = ("rows", "classes", "group")
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -55,11 +49,27 @@ class EvenRows(Writer):
         self.row = Scope(self.text, self.real, self.row_value, self.names)
 
     def words(self) -> tuple[str, ...]:
-        own = ("lane", "first", "row", "alive", "size", "phase", "tile", "tiles", "u", "place", "k", "from", "upto")
+        """The names that the kernel's own text uses."""
+        own = (
+            "lane",
+            "first",
+            "row",
+            "alive",
+            "size",
+            "phase",
+            "tile",
+            "tiles",
+            "u",
+            "place",
+            "k",
+            "from",
+            "upto",
+        )
         return (*super().words(), *own, "inside", "rows_at_once", "before")
 
     # ------------------------------------------------------------------------------ where it lies
     def steps(self, array: Array) -> list[str]:
+        """The parameters that tell how an array lies."""
         return [f"long long {array.name}_step"]
 
     def offset(self, array: Array) -> str:
@@ -241,9 +251,7 @@ class EvenRows(Writer):
         self.text.line(f"const long long place = ({start}) * {self.shape.neighbours} - phase;")
 
     @contextmanager
-    def each(
-        self, number: int, before: Callable[[], Any] = lambda: None
-    ) -> Iterator[Scope]:
+    def each(self, number: int, before: Callable[[], Any] = lambda: None) -> Iterator[Scope]:
         """Every element in hand; `before` writes what a vector begins with."""
         text, (together, unroll, _) = self.text, self.shape
         with text.unrolled("u", unroll):
@@ -260,7 +268,9 @@ class EvenRows(Writer):
 
     def labels_met(self) -> list[Node]:
         """The comparisons of an element's place with a label that elements may need."""
-        return [n for n in self.schedule.order if is_at_label(n) and n.arguments[1] in self.row.known]
+        return [
+            n for n in self.schedule.order if is_at_label(n) and n.arguments[1] in self.row.known
+        ]
 
     def label_place(self, node: Node) -> str:
         """Where among the neighbours in hand a label is; -1 if it is not."""
@@ -275,19 +285,18 @@ class EvenRows(Writer):
         """What is known of the element in hand."""
 
         def given(node: Node) -> str | None:
-            if node.level is Level.SCALAR:
-                return self.rounded[node]
-            if node.level is Level.ROW:
-                return self.row.known[node]
-            if node is CLASS_INDEX:
-                return scope.variable(node, "place + n")
-            if node in labels:
-                return scope.variable(node, f"n == {labels[node]}")
+            if node.level < Level.ELEMENT:
+                return self.rounded[node] if node.level is Level.SCALAR else self.row.known[node]
             if node in self.kept and node not in self.schedule.passes[number].kept:
                 return f"{self.kept[node]}[u * {self.shape.neighbours} + n]"
-            if node.name == "input":
-                return scope.variable(node, read_inside(node, f"{self.reads[node]}[u].at[n]"))
-            return None
+            found = None
+            if node is CLASS_INDEX:
+                found = "place + n"
+            elif node in labels:
+                found = f"n == {labels[node]}"
+            elif node.name == "input":
+                found = read_inside(node, f"{self.reads[node]}[u].at[n]")
+            return None if found is None else scope.variable(node, found)
 
         scope = Scope(self.text, self.real, given, self.names)
         return scope
@@ -369,73 +378,6 @@ class EvenRows(Writer):
         found = self.row.variable(online.maximum, f"over_group({name}, group).value()")
         self.row.known[online.maximum] = found
         self.follow(online, names, partners, f"{name}.found, {found}")
-
-
-class ResidentRows(EvenRows):
-    """Rows whose elements stay in registers."""
-
-    entry = "resident_rows"
-
-    def start_passes(self) -> None:
-        """Every element that any pass needs."""
-        nodes = dict.fromkeys(node for step in self.schedule.passes for node in step.inputs)
-        self.text.line(f"const int phase = {self.phase()};")
-        self.declare_reads(tuple(nodes))
-        with self.text.unrolled("u", self.shape.unroll):
-            self.place(backwards=False)
-            for node in nodes:
-                self.text.line(f"{self.reads[node]}[u] = {self.read(self.arrays[node])};")
-
-    def online(self, number: int) -> Online | None:
-        del number  # reading again costs nothing
-
-    def place(self, *, backwards: bool) -> None:
-        del backwards  # there is one tile
-        start = f"(u * group + lane) * {self.shape.neighbours}"
-        self.text.line(f"const int place = {start} - phase;")
-
-    @contextmanager
-    def tiles(self, number: int, inputs: tuple[Node, ...]) -> Iterator[None]:
-        del number, inputs
-        yield
-
-
-class ApartRows(EvenRows):
-    """Rows and elements at any distance."""
-
-    entry = "apart_rows"
-    sizes = ("rows", "size_1", "size_2", "classes", "group")
-
-    def words(self) -> tuple[str, ...]:
-        return (*super().words(), "row_0", "row_1", "row_2")
-
-    def steps(self, array: Array) -> list[str]:
-        found = [f"long long {array.name}_step_{axis}" for axis in range(OUTER)]
-        if array.level is Level.ELEMENT:
-            found.append(f"long long {array.name}_step")
-        return found
-
-    def offset(self, array: Array) -> str:
-        return " + ".join(f"row_{axis} * {array.name}_step_{axis}" for axis in range(OUTER))
-
-    def place_rows(self) -> None:
-        self.text.line("const long long row_2 = row % size_2;")
-        self.text.line("const long long row_1 = row / size_2 % size_1;")
-        self.text.line("const long long row_0 = row / size_2 / size_1;")
-        super().place_rows()
-
-    def read(self, array: Array) -> str:
-        return f"load_apart({self.pointers[array]}, place, size, {self.element_step(array)})"
-
-    def store(self, array: Array, values: str) -> str:
-        step = self.element_step(array)
-        return f"store_apart({self.pointers[array]}, place, size, {step}, {values})"
-
-    def element_step(self, array: Array) -> str:
-        return f"{array.name}_step"
-
-    def phase(self) -> str:
-        return "0"
 
 
 def is_at_label(node: Node) -> bool:

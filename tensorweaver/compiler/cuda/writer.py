@@ -172,9 +172,7 @@ class Writer:
         """The whole text: what the kernel needs, it, and the kernel that ends its sums."""
         listed = ",\n    ".join(self.parameters())
         bounds = f"__launch_bounds__({self.shape.threads})"
-        with self.text.block(
-            f'extern "C" __global__ void {bounds} {self.entry}(\n    {listed}\n)'
-        ):
+        with self.text.block(f'extern "C" __global__ void {bounds} {self.entry}(\n    {listed}\n)'):
             self.write_scalars()
             for name in self.totals.values():
                 self.text.line(f"Sum {name} = Sum::none();")

@@ -1,0 +1,46 @@
+"""Rows short enough that their elements stay in registers between passes."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tensorweaver.compiler.cuda.rows import EvenRows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tensorweaver.compiler.graph import Node
+
+__all__ = ["ResidentRows"]
+
+
+class ResidentRows(EvenRows):
+    """All elements are read before the first pass."""
+
+    entry = "resident_rows"
+
+    def start_passes(self) -> None:
+        """Every element that any pass needs."""
+        nodes = dict.fromkeys(node for step in self.schedule.passes for node in step.inputs)
+        self.text.line(f"const int phase = {self.phase()};")
+        self.declare_reads(tuple(nodes))
+        with self.text.unrolled("u", self.shape.unroll):
+            self.place(backwards=False)
+            for node in nodes:
+                self.text.line(f"{self.reads[node]}[u] = {self.read(self.arrays[node])};")
+
+    def online(self, number: int) -> None:
+        """No two passes are one: reading again costs nothing."""
+
+    def place(self, *, backwards: bool) -> None:
+        """Where the `u`-th vector in hand lies in its row."""
+        del backwards  # there is one tile
+        start = f"(u * group + lane) * {self.shape.neighbours}"
+        self.text.line(f"const int place = {start} - phase;")
+
+    @contextmanager
+    def tiles(self, number: int, inputs: tuple[Node, ...]) -> Iterator[None]:
+        """The only one, which has been read."""
+        del number, inputs
+        yield
