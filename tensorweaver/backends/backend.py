@@ -169,6 +169,10 @@ class Backend(Execution):
         """The device that the array insists on; None where the library moves it as needed."""
         return self.device(array)
 
+    def device_key(self, array: Array) -> Any:
+        """The device as something that hashes, and that is taken for the device everywhere here."""
+        return self.device(array)
+
     def wait(self, array: Array) -> None:
         """Return when the array's numbers have been computed."""
 

@@ -52,6 +52,10 @@ class CuPyBackend(Backend):
             found = "CUDA counts 0 devices"
         return f"CuPy is installed but no CUDA GPU (or driver) was found: {found}; {remedy}"
 
+    def device_key(self, array: Array) -> Any:
+        """Its number: CuPy's devices do not hash."""
+        return array.device.id
+
     def move(self, array: Array, device: Any) -> Array:
         """CuPy copies to the device that is current."""
         cupy = load("cupy")

@@ -56,9 +56,9 @@ class CuPyLauncher:
     def at(self, device: Any) -> AbstractContextManager[Any]:
         """A context in which that device is the current one."""
         cuda = load("cupy").cuda
-        if device is None or cuda.runtime.getDevice() == device.id:
+        if cuda.runtime.getDevice() == device:
             return NO_DEVICE
-        found: AbstractContextManager[Any] = cuda.Device(device.id)
+        found: AbstractContextManager[Any] = cuda.Device(device)
         return found
 
 

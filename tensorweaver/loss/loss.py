@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tensorweaver.backends import arrange
+from tensorweaver.backends.backend import LIBRARY_OF
+from tensorweaver.backends.validation import validating
 from tensorweaver.compiler import engines
 from tensorweaver.compiler.engines import Engine, engine_for
 from tensorweaver.compiler.trace import Tracer
@@ -260,7 +262,7 @@ class Loss:
             options.pop("sample_weight", None),
             options.pop("where", None),
         )
-        # The common case first: NumPy arrays, seen before.
+        # The common case first: arrays of NumPy or of a GPU, seen before.
         signature: list[Any] = [engines.process.chosen]
         for value in values:
             if type(value) is NDARRAY:
@@ -268,7 +270,11 @@ class Loss:
             elif value is None:
                 signature.append(None)
             else:
-                return self.open_any(values, options)
+                library = LIBRARY_OF[type(value)]
+                if library is None or library.engine != "cuda":
+                    return self.open_any(values, options)
+                place = library.device_key(value)
+                signature += (library, value.dtype, value.shape, place, validating())
         if options.get("backend") is not None:
             return self.open_any(values, options)
         key = (*signature, *frozen(options)) if options else tuple(signature)
@@ -349,7 +355,7 @@ class Loss:
         )
         return Question(
             backend,
-            backend.device(given[0]) if backend.many_devices else None,
+            backend.device_key(given[0]) if backend.many_devices else None,
             described,
             reduction,
             axis,

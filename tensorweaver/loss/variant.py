@@ -59,6 +59,7 @@ class Variant:
         self.graphs: dict[Any, Graph] = {}
         self.kernels: dict[Any, Kernel] = {}
         self.nodes: dict[str, Node] = {}
+        self.counting: dict[str, bool] = {}
         self.value = self.trace(key)
         loss = self.value.with_outputs(self.value.outputs[0])
         self.last_step = prepare(loss).outputs[0].name
@@ -116,7 +117,11 @@ class Variant:
 
     def counts(self, name: str) -> bool:
         """Whether what a mean divides by depends on the argument."""
-        return self.value.with_outputs(self.value.outputs[1]).uses(self.nodes[name])
+        found = self.counting.get(name)
+        if found is None:
+            count = self.value.with_outputs(self.value.outputs[1])
+            found = self.counting[name] = count.uses(self.nodes[name])
+        return found
 
     def graph(
         self, kind: str, wrt: tuple[str, ...] = (), along: tuple[str, ...] | None = None

@@ -57,10 +57,25 @@ class Total(NamedTuple):
 
 
 class Route(NamedTuple):
-    """A compiled kernel, and the way to it."""
+    """A compiled kernel, and the way to it.
+
+    Attributes
+    ----------
+    module, way
+        These two.
+    words
+        All arguments of a launch in order, those that calls bring as yet unknown.
+    slots
+        Where among them the arrays come.
+    rough
+        The arrays that kernels cannot use where they lie; copies of them take the route.
+    """
 
     module: Module
     way: Way
+    words: list[Any]
+    slots: list[int]
+    rough: tuple[int, ...] = ()
 
 
 class CudaKernel(GraphKernel):
@@ -110,11 +125,36 @@ class CudaKernel(GraphKernel):
         if found is None:
             if len(self.routes) >= ROUTES_KEPT:
                 self.routes.clear()
-            memory = [array.dtype.name for array in arrays]
-            call = Call(shape, classes if self.rowwise else None, arrays, self.levels)
-            way = find_way(call, lambda many: self.form(many, memory))
-            module = launcher.compile(self.text(way.form, memory))
-            found = self.routes[key] = Route(module, way)
+            found = self.routes[key] = self.find_route(launcher, shape, classes, arrays)
+        return found
+
+    def find_route(
+        self, launcher: Launcher, shape: tuple[int, ...], classes: int, arrays: list[Any]
+    ) -> Route:
+        """The same, worked out."""
+        rough = tuple(i for i, array in enumerate(arrays) if not is_plain(array))
+        if rough:
+            smooth = self.smoothed(launcher, arrays, rough)
+            return self.route(launcher, shape, classes, smooth)._replace(rough=rough)
+        memory = [array.dtype.name for array in arrays]
+        call = Call(shape, classes if self.rowwise else None, arrays, self.levels)
+        way = find_way(call, lambda many: self.form(many, memory))
+        module = launcher.compile(self.text(way.form, memory))
+        words: list[Any] = [*way.sizes, *[None] * (2 * len(self.scalars))]
+        slots = []
+        for steps in way.steps:
+            slots.append(len(words))
+            words += [None, *steps]
+        return Route(module, way, words, slots)
+
+    def smoothed(self, launcher: Launcher, arrays: list[Any], rough: tuple[int, ...]) -> list[Any]:
+        """The arrays, those that kernels cannot use where they lie as ones that they can."""
+        found = [*arrays]
+        for i in rough:
+            if i < len(self.arrays):
+                found[i] = arrays[i].astype(self.dtype_of(self.arrays[i]))
+            else:
+                found[i] = launcher.empty(arrays[i].shape, self.dtype)
         return found
 
     # ------------------------------------------------------------------------------ running
@@ -142,21 +182,23 @@ class CudaKernel(GraphKernel):
         """
         totals = self.new_totals(launcher, counts=divisor is None)
         end = scalar_words(1.0 if divisor is None else divisor)
-        arrays = [*inputs, *results]
-        back = []
-        for i, array in enumerate(arrays):
-            if not is_plain(array):
-                arrays[i] = self.plain(launcher, array, i)
-                if i >= len(inputs):
-                    back.append((array, arrays[i]))
         if not math.prod(shape):
             self.finish_nothing(launcher, totals, end)
             return totals
-        route = self.route(launcher, shape, classes, arrays)
-        before = [*route.way.sizes, *(word for s in scalars for word in scalar_words(s))]
-        self.launch(launcher, route, before, arrays, (totals, end))
-        for array, made in back:
-            array[...] = made
+        given = [*inputs, *results]
+        route = self.route(launcher, shape, classes, given)
+        arrays = self.smoothed(launcher, given, route.rough) if route.rough else given
+        words = [*route.words]
+        place = len(route.way.sizes)
+        for number in scalars:
+            words[place : place + 2] = scalar_words(number)
+            place += 2
+        for place, array in zip(route.slots, arrays, strict=True):
+            words[place] = array
+        self.launch(launcher, route, words, (totals, end))
+        for i in route.rough:
+            if i >= len(inputs):
+                given[i][...] = arrays[i]
         return totals
 
     def new_totals(self, launcher: Launcher, *, counts: bool) -> list[Total]:
@@ -165,42 +207,33 @@ class CudaKernel(GraphKernel):
             return [Total(None, launcher.empty((2,), "float64")) for _ in range(self.totals)]
         return [Total(launcher.empty((), self.dtype), None) for _ in range(self.totals)]
 
-    def plain(self, launcher: Launcher, array: Any, place: int) -> Any:
-        """An array that kernels cannot use where it lies, as one that they can."""
-        if place < len(self.arrays):
-            return array.astype(self.dtype_of(self.arrays[place]))
-        return launcher.empty(array.shape, self.dtype)
-
     def launch(
-        self,
-        launcher: Launcher,
-        route: Route,
-        before: list[Any],
-        arrays: list[Any],
-        sums: tuple[list[Total], Words],
+        self, launcher: Launcher, route: Route, words: list[Any], sums: tuple[list[Total], Words]
     ) -> None:
         """All chunks, then the sums of all their blocks."""
-        (module, way), (totals, end) = route, sums
+        module, way, _, slots, _ = route
+        totals, end = sums
+        name, grid, block = way.form.writer.entry, (way.launch.grid,), (way.launch.block,)
         blocks = way.launch.grid * len(way.starts)
         partial: Any = NOWHERE
-        if totals and blocks > 1:
-            width = 1 if self.size < FLOATING["float64"] else 2
-            partial = launcher.empty((len(totals), blocks, width), "float64")
-        grid, block = (way.launch.grid,), (way.launch.block,)
-        after = [word for total in totals for word in words_of(total)]
-        for number, start in enumerate(way.starts):
-            words = [*before]
-            for array, steps, offset in zip(arrays, way.steps, start, strict=True):
-                words.append(moved(launcher, array, offset) if offset else array)
-                words += steps
+        if totals:
+            if blocks > 1:
+                width = 1 if self.size < FLOATING["float64"] else 2
+                partial = launcher.empty((len(totals), blocks, width), "float64")
+            words += [*end, partial, np.int64(0), np.int64(blocks)]
+            words += [word for total in totals for word in words_of(total)]
+        module.launch(name, grid, block, words)
+        arrays = [words[place] for place in slots]
+        for number, start in enumerate(way.starts[1:], start=1):
+            for place, array, offset in zip(slots, arrays, start, strict=True):
+                words[place] = moved(launcher, array, offset)
             if totals:
-                first = np.int64(number * way.launch.grid)
-                words += [*end, partial, first, np.int64(blocks), *after]
-            module.launch(way.form.writer.entry, grid, block, words)
+                words[len(route.words) + 3] = np.int64(number * way.launch.grid)
+            module.launch(name, grid, block, words)
         if totals and blocks > 1:
             for of_blocks, total in zip(partial, totals, strict=True):
-                words = [np.int64(blocks), of_blocks, *end, *words_of(total)]
-                module.launch("finish", (1,), (THREADS,), words)
+                last = [np.int64(blocks), of_blocks, *end, *words_of(total)]
+                module.launch("finish", (1,), (THREADS,), last)
 
     def finish_nothing(self, launcher: Launcher, totals: list[Total], end: Words) -> None:
         """The sums over nothing, which still have a divisor."""
