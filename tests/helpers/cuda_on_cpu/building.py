@@ -40,6 +40,7 @@ KERNELS = (
     "-g1",
     "-nostdinc",
     "-nostdinc++",
+    "-fstack-clash-protection",  # finds the guard below the stack, however far below
     "-fno-exceptions",
     "-fno-rtti",
     "-fno-extern-tls-init",
@@ -50,9 +51,14 @@ KERNELS = (
     "-Wno-unused",
     "-Wno-unknown-pragmas",  # unroll
 )
-#: The machine itself gives the functions that these options call, so no library of theirs is linked.
-CHECKED = ("-fsanitize=thread", "-fsanitize=undefined", "-fsanitize-undefined-trap-on-error")
-COVERED = "--coverage"
+#: The machine has the functions that these options call; none of the compiler's own are linked.
+CHECKED = (
+    "-fsanitize=thread",
+    "-fsanitize=undefined",
+    "-fno-sanitize=alignment",  # the watch says which address
+    "-fsanitize-undefined-trap-on-error",
+)
+COVERED = ("--coverage", "-DCUDA_ON_CPU_COVERED")
 
 ENTRY = re.compile(
     r"""extern \s+ "C" \s+ __global__ \s+
@@ -134,12 +140,12 @@ def build_kernels(source, *options):
         )
         raise CompileError(message)
     texts = {"stand_in.h": HEADER.read_text(encoding="utf-8")}
-    texts["kernels.cpp"] = f'#line 1 "kernel.cu"\n{source}\n{way_in(code, entries)}'
+    texts["kernels.cu"] = f"{source}\n{way_in(code, entries)}"
     machine = build_machine()
-    compile_it = [*KERNELS, "-include", "stand_in.h", *options, "-c", "kernels.cpp"]
+    compile_it = [*KERNELS, "-include", "stand_in.h", *options, "-c", "-x", "c++", "kernels.cu"]
     link = ["-shared", "-Wl,--no-undefined", "kernels.o", str(machine), "-lm", "-o", "kernels.so"]
-    if COVERED in options:
-        link.append(COVERED)
+    if COVERED[0] in options:
+        link.append(COVERED[0])
     return build("kernels", texts, [compile_it, link]), [entry["name"] for entry in entries]
 
 
@@ -198,7 +204,8 @@ def line_of(path, place):
     tool = shutil.which("addr2line")
     if not place or tool is None:
         return ""
-    command = [tool, "-e", str(path), hex(place)]
+    # The place itself, and where that is inlined.
+    command = [tool, "--inlines", "-e", str(path), hex(place)]
     answer = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    _, _, line = answer.split(" ")[0].strip().rpartition("kernel.cu:")
-    return f"; line {line} of the text" if line.isdecimal() else ""
+    found = re.search(r"kernels\.cu:(\d+)", answer)
+    return f"; line {found[1]} of the text" if found else ""
