@@ -22,9 +22,11 @@ __all__ = [
     "CompileError",
     "build_kernels",
     "build_machine",
-    "code_of",
     "compiler",
+    "folder",
     "line_of",
+    "source_in",
+    "unavailable",
 ]
 
 HERE = Path(__file__).parent
@@ -48,8 +50,11 @@ KERNELS = (
     "-fvisibility=hidden",  # modules in one process share nothing, nor do their templates
     "-fno-gnu-unique",
     "-Wall",
+    "-Wpedantic",  # the extensions of g++ are not those of CUDA's compilers
     "-Wno-unused",
+    "-Wno-sign-compare",  # indices of CUDA are unsigned
     "-Wno-unknown-pragmas",  # unroll
+    "-Wno-pragmas",
 )
 #: The machine has the functions that these options call; none of the compiler's own are linked.
 CHECKED = (
@@ -66,6 +71,8 @@ ENTRY = re.compile(
     (?:__launch_bounds__ \s* \( (?P<after>[^()]*) \) \s*)? (?P<name>\w+) \s* \(""",
     re.VERBOSE,
 )
+BEHIND = '#line 1 "behind the kernels"'
+
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 DYNAMIC = re.compile(
     r"extern\s+__shared__\s+__align__\(16\)\s+unsigned\s+char\s+shared_memory\[\];"
@@ -101,19 +108,20 @@ def unavailable(reason):
 
 
 @functools.cache
+def own_folder():
+    """A folder that goes with this process."""
+    return tempfile.TemporaryDirectory(prefix="tensorweaver-cuda-on-cpu-")
+
+
+@functools.cache
 def folder():
-    """Where libraries are kept."""
+    """Where what is built is kept."""
     shared = os.environ.get("TENSORWEAVER_CACHE", "off")
     if shared.strip().lower() in {"", "off"}:
-        place = tempfile.TemporaryDirectory(prefix="tensorweaver-cuda-on-cpu-")
-        KEEP_ALIVE.append(place)
-        return Path(place.name)
+        return Path(own_folder().name)
     place = Path(shared).expanduser().absolute() / "cuda-on-cpu"
     place.mkdir(parents=True, exist_ok=True)
     return place
-
-
-KEEP_ALIVE = []
 
 
 def code_of(source):
@@ -151,7 +159,8 @@ def build_kernels(source, *options):
 
 def way_in(code, entries):
     """What stands below the kernels, so that Python can call them."""
-    lines = ['#line 1 "behind the kernels"']
+    # g++ itself makes a conversion of C++20 for shared memory of no declared size.
+    lines = [BEHIND, '#pragma GCC diagnostic ignored "-Wc++20-extensions"']
     dynamic = "nullptr"
     if re.search(r"extern\s+__shared__", code):
         if not DYNAMIC.search(code):
@@ -168,6 +177,11 @@ def way_in(code, entries):
         bounds = (entry["before"] or entry["after"] or "0").partition(",")[0]
         lines.append(f"CUDA_ON_CPU_KERNEL({entry['name']}, {bounds})")
     return "\n".join([*lines, ""])
+
+
+def source_in(place):
+    """The source of the kernels that are built in a folder."""
+    return (place / "kernels.cu").read_text(encoding="utf-8").partition(f"\n{BEHIND}\n")[0]
 
 
 def build(kind, texts, commands):

@@ -51,11 +51,11 @@ def compile_for(source, architecture, *options):
     """The compilation of a text for an architecture such as "sm_80".
 
     CompileError where the compiler refuses it; skips where there is neither NVRTC nor nvcc. NVRTC
-    comes with `pip install nvidia-cuda-nvrtc`, with CUDA's toolkit, and with CuPy's wheels for it.
+    comes with `pip install nvidia-cuda-nvrtc` or with CUDA's toolkit, which has nvcc as well.
     """
     compile_text = compile_by_nvrtc if nvrtc() else compile_by_nvcc
     cubin, report = compile_text(source, (*OPTIONS, f"--gpu-architecture={architecture}", *options))
-    warnings = [line for line in report.splitlines() if "warning" in line]
+    warnings = [line for line in report.splitlines() if ": warning" in line]
     return Compilation(cubin, resources_of(report, section_sizes(cubin)), warnings)
 
 
@@ -76,9 +76,8 @@ def places_of_nvrtc():
     package = importlib.util.find_spec("nvidia")
     for folder in (package.submodule_search_locations or ()) if package else ():
         yield from sorted(Path(folder).glob("*/lib/libnvrtc.so.*"), reverse=True)
-    for folder in (os.environ.get("CUDA_PATH"), "/usr/local/cuda"):
-        if folder:
-            yield from sorted(Path(folder).glob("lib64/libnvrtc.so.*"), reverse=True)
+    toolkit = Path(os.environ.get("CUDA_PATH", "/usr/local/cuda"))
+    yield from sorted(toolkit.glob("lib64/libnvrtc.so.*"), reverse=True)
     yield "libnvrtc.so"
 
 

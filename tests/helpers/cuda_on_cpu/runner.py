@@ -96,6 +96,7 @@ class Module:
         self.path = path
         self.library = ctypes.CDLL(str(path))
         self.kernels = {name: self.kernel(name) for name in names}
+        self.library.cuda_on_cpu_count(False)
 
     def kernel(self, name):
         get = getattr(self.library, f"cuda_on_cpu_kernel_{name}")
@@ -107,7 +108,6 @@ class Module:
         if not self.covered:
             message = "no lines were counted: compile with covered=True"
             raise KernelError(message)
-        self.library.cuda_on_cpu_save_counts()
         return coverage_of(self.path.parent)
 
     def launch(
@@ -155,11 +155,13 @@ class Module:
             (order or 0) % 2**64,
             ranges,
         )
-        library = machine()
         with ONE_AT_A_TIME:
-            if library.cuda_on_cpu_launch(ctypes.byref(launch)):
-                message = library.cuda_on_cpu_message().decode()
-                place = library.cuda_on_cpu_failed_at()
+            self.library.cuda_on_cpu_count(True)
+            failed = machine().cuda_on_cpu_launch(ctypes.byref(launch))
+            self.library.cuda_on_cpu_count(False)
+            if failed:
+                message = machine().cuda_on_cpu_message().decode()
+                place = machine().cuda_on_cpu_failed_at()
                 raise KernelError(message + line_of(self.path, place))
 
 

@@ -219,8 +219,8 @@ inline double __fma_rn(double x, double y, double z) { return fma(x, y, z); }
 inline float half_to_float(unsigned short half)
 {
     unsigned int sign = (half & 0x8000u) << 16, exponent = half >> 10 & 31u, digits = half & 0x3ffu;
-    if (exponent == 31)
-        return __uint_as_float(sign | 0x7f800000u | digits << 13);
+    if (exponent == 31)  // infinity, or a NaN, which is made quiet
+        return __uint_as_float(sign | (digits ? 0x7fc00000u : 0x7f800000u) | digits << 13);
     if (exponent == 0) {  // zeros and subnormals: so many times 2^-24, which is exact
         float size = (float)digits * 0x1p-24f;
         return sign ? -size : size;
@@ -318,19 +318,21 @@ constexpr unsigned int dynamic_bytes = 227 * 1024;
 
 }  // namespace cuda_on_cpu
 
+// Counts of lines are saved once they are there, and not when the process ends, for the folder of a
+// run may then be gone.
 #ifdef CUDA_ON_CPU_COVERED
 extern "C" void __gcov_dump();
 extern "C" void __gcov_reset();
-#define CUDA_ON_CPU_SAVE_COUNTS __gcov_dump(), __gcov_reset()
+#define CUDA_ON_CPU_COUNT(begins) begins ? __gcov_reset() : __gcov_dump()
 #else
-#define CUDA_ON_CPU_SAVE_COUNTS
+#define CUDA_ON_CPU_COUNT(begins)
 #endif
 
 #define CUDA_ON_CPU_DOOR extern "C" CUDA_ON_CPU_UNWATCHED __attribute__((visibility("default")))
 
 #define CUDA_ON_CPU_MODULE(dynamic)                                                       \
     static thread_local unsigned char cuda_on_cpu_anywhere;                               \
-    CUDA_ON_CPU_DOOR void cuda_on_cpu_save_counts() { CUDA_ON_CPU_SAVE_COUNTS; }          \
+    CUDA_ON_CPU_DOOR void cuda_on_cpu_count(bool begins) { CUDA_ON_CPU_COUNT(begins); }   \
     CUDA_ON_CPU_DOOR void cuda_on_cpu_shared(void** anywhere, void** place)               \
     {                                                                                     \
         *anywhere = &cuda_on_cpu_anywhere;                                                \

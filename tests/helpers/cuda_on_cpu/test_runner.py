@@ -62,14 +62,15 @@ def test_softmax_in_one_pass(rng, columns):
     arguments = (rows, out, np.int64(columns))
     run(RIGHT["softmax"], "softmax", (3,), (64,), arguments, shared_bytes=16)
     exponentials = np.exp(rows - rows.max(axis=1, keepdims=True).astype(np.float64))
-    assert_close(out, exponentials / exponentials.sum(axis=1, keepdims=True), atol=1e-30)
+    truth = exponentials / exponentials.sum(axis=1, keepdims=True)
+    assert_close(out, truth, dtype="float32", rtol=1e-5, atol=1e-30)
 
 
 def test_histogram(rng):
     values = rng.integers(0, 16, 1000).astype(np.uint8)
     out = np.full(16, -1, np.int32)
     run(RIGHT["histogram"], "histogram", (1,), (64,), (values, out, np.int32(1000)))
-    assert_close(out, np.bincount(values, minlength=16))
+    assert_close(out, np.bincount(values, minlength=16).astype(np.int32))
 
 
 @pytest.mark.parametrize("negate", [False, True])
@@ -130,7 +131,7 @@ def test_what_lanes_tell_each_other(call):
 def test_shuffles_of_every_type(kind):
     dtype = {"int": "i4", "unsigned int": "u4", "float": "f4", "double": "f8"}[kind]
     body = "out[threadIdx.x] = __shfl_xor_sync(0xffffffffu, out[threadIdx.x], 31);"
-    out = (np.arange(32) * 1.5e9).astype(dtype)
+    out = (np.arange(32) * 6e7).astype(dtype)
     expected = out[::-1].copy()
     run(kernel("turn", body, f"{kind}* out"), "turn", (1,), (32,), (out,))
     assert_close(out, expected, rtol=0)
@@ -166,12 +167,12 @@ def test_structures_are_passed_by_value():
     source = kernel("laid", body, "float* out, Layout layout", before=before)
     out = np.zeros(8, np.float32)
     compile_on_cpu(source).launch("laid", (1,), (4,), (out, Layout(2, 0.5)))
-    assert_close(out, np.tile(np.float32([0.5, 0.0]), 4))
+    assert_close(out, np.tile(np.array([0.5, 0.0], np.float32), 4))
 
 
 def test_shared_memory_of_templates_is_apart_in_each_and_in_each_module():
     text = """
-    template <int number> __device__ int* place() {{ __shared__ int values[{size}]; return values; }}
+    template <int number> __device__ int* place() {{ __shared__ int of[{size}]; return of; }}
     extern "C" __global__ void apart(int* out)
     {{
         place<1>()[threadIdx.x] = 1;
@@ -384,14 +385,12 @@ def test_an_unknown_kernel_is_refused():
 def test_threads_of_python_take_turns():
     module = compile_on_cpu(RIGHT["exchange"])
     outs = [np.zeros(64, np.float32) for _ in range(8)]
-    workers = [
-        threading.Thread(
-            target=lambda out=out: [
-                module.launch("exchange", (4,), (64,), (out,)) for _ in range(20)
-            ]
-        )
-        for out in outs
-    ]
+
+    def work(out):
+        for _ in range(20):
+            module.launch("exchange", (4,), (64,), (out,))
+
+    workers = [threading.Thread(target=work, args=(out,)) for out in outs]
     for worker in workers:
         worker.start()
     for worker in workers:

@@ -156,7 +156,7 @@ struct Access {
         if (holds(state.stack, address, size)) return;
         bool shared = is_shared();
         if (!shared) {
-            if (!writes && holds(state.image, address, size)) return;
+            if (holds(state.image, address, size)) return;  // constants, and counts of lines
             check_global();
         }
         if (aligned && address % size)
