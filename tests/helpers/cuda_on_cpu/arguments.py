@@ -4,7 +4,7 @@ import ctypes
 
 import numpy as np
 
-__all__ = ["Parameter", "Range", "pack", "ranges_of"]
+__all__ = ["ArgumentError", "Parameter", "Range", "pack", "ranges_of"]
 
 
 class Type(ctypes.Structure):
@@ -37,7 +37,7 @@ class Range(ctypes.Structure):
 
 
 class ArgumentError(TypeError):
-    """An argument is not what the kernel declares: a GPU would take its bytes for something else."""
+    """An argument is not what the kernel declares; a GPU would misread its bytes."""
 
 
 def pack(name, parameters, arguments):

@@ -22,9 +22,11 @@ __all__ = [
     "CompileError",
     "build_kernels",
     "build_machine",
-    "code_of",
     "compiler",
+    "folder",
     "line_of",
+    "source_in",
+    "unavailable",
 ]
 
 HERE = Path(__file__).parent
@@ -40,6 +42,7 @@ KERNELS = (
     "-g1",
     "-nostdinc",
     "-nostdinc++",
+    "-fstack-clash-protection",  # finds the guard below the stack, however far below
     "-fno-exceptions",
     "-fno-rtti",
     "-fno-extern-tls-init",
@@ -47,12 +50,20 @@ KERNELS = (
     "-fvisibility=hidden",  # modules in one process share nothing, nor do their templates
     "-fno-gnu-unique",
     "-Wall",
+    "-Wpedantic",  # the extensions of g++ are not those of CUDA's compilers
     "-Wno-unused",
+    "-Wno-sign-compare",  # indices of CUDA are unsigned
     "-Wno-unknown-pragmas",  # unroll
+    "-Wno-pragmas",
 )
-#: The machine itself gives the functions that these options call, so no library of theirs is linked.
-CHECKED = ("-fsanitize=thread", "-fsanitize=undefined", "-fsanitize-undefined-trap-on-error")
-COVERED = "--coverage"
+#: The machine has the functions that these options call; none of the compiler's own are linked.
+CHECKED = (
+    "-fsanitize=thread",
+    "-fsanitize=undefined",
+    "-fno-sanitize=alignment",  # the watch says which address
+    "-fsanitize-undefined-trap-on-error",
+)
+COVERED = ("--coverage", "-DCUDA_ON_CPU_COVERED")
 
 ENTRY = re.compile(
     r"""extern \s+ "C" \s+ __global__ \s+
@@ -60,6 +71,8 @@ ENTRY = re.compile(
     (?:__launch_bounds__ \s* \( (?P<after>[^()]*) \) \s*)? (?P<name>\w+) \s* \(""",
     re.VERBOSE,
 )
+BEHIND = '#line 1 "behind the kernels"'
+
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 DYNAMIC = re.compile(
     r"extern\s+__shared__\s+__align__\(16\)\s+unsigned\s+char\s+shared_memory\[\];"
@@ -95,19 +108,20 @@ def unavailable(reason):
 
 
 @functools.cache
+def own_folder():
+    """A folder that goes with this process."""
+    return tempfile.TemporaryDirectory(prefix="tensorweaver-cuda-on-cpu-")
+
+
+@functools.cache
 def folder():
-    """Where libraries are kept."""
+    """Where what is built is kept."""
     shared = os.environ.get("TENSORWEAVER_CACHE", "off")
     if shared.strip().lower() in {"", "off"}:
-        place = tempfile.TemporaryDirectory(prefix="tensorweaver-cuda-on-cpu-")
-        KEEP_ALIVE.append(place)
-        return Path(place.name)
+        return Path(own_folder().name)
     place = Path(shared).expanduser().absolute() / "cuda-on-cpu"
     place.mkdir(parents=True, exist_ok=True)
     return place
-
-
-KEEP_ALIVE = []
 
 
 def code_of(source):
@@ -134,18 +148,19 @@ def build_kernels(source, *options):
         )
         raise CompileError(message)
     texts = {"stand_in.h": HEADER.read_text(encoding="utf-8")}
-    texts["kernels.cpp"] = f'#line 1 "kernel.cu"\n{source}\n{way_in(code, entries)}'
+    texts["kernels.cu"] = f"{source}\n{way_in(code, entries)}"
     machine = build_machine()
-    compile_it = [*KERNELS, "-include", "stand_in.h", *options, "-c", "kernels.cpp"]
+    compile_it = [*KERNELS, "-include", "stand_in.h", *options, "-c", "-x", "c++", "kernels.cu"]
     link = ["-shared", "-Wl,--no-undefined", "kernels.o", str(machine), "-lm", "-o", "kernels.so"]
-    if COVERED in options:
-        link.append(COVERED)
+    if COVERED[0] in options:
+        link.append(COVERED[0])
     return build("kernels", texts, [compile_it, link]), [entry["name"] for entry in entries]
 
 
 def way_in(code, entries):
     """What stands below the kernels, so that Python can call them."""
-    lines = ['#line 1 "behind the kernels"']
+    # g++ itself makes a conversion of C++20 for shared memory of no declared size.
+    lines = [BEHIND, '#pragma GCC diagnostic ignored "-Wc++20-extensions"']
     dynamic = "nullptr"
     if re.search(r"extern\s+__shared__", code):
         if not DYNAMIC.search(code):
@@ -162,6 +177,11 @@ def way_in(code, entries):
         bounds = (entry["before"] or entry["after"] or "0").partition(",")[0]
         lines.append(f"CUDA_ON_CPU_KERNEL({entry['name']}, {bounds})")
     return "\n".join([*lines, ""])
+
+
+def source_in(place):
+    """The source of the kernels that are built in a folder."""
+    return (place / "kernels.cu").read_text(encoding="utf-8").partition(f"\n{BEHIND}\n")[0]
 
 
 def build(kind, texts, commands):
@@ -198,7 +218,8 @@ def line_of(path, place):
     tool = shutil.which("addr2line")
     if not place or tool is None:
         return ""
-    command = [tool, "-e", str(path), hex(place)]
+    # The place itself, and where that is inlined.
+    command = [tool, "--inlines", "-e", str(path), hex(place)]
     answer = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    _, _, line = answer.split(" ")[0].strip().rpartition("kernel.cu:")
-    return f"; line {line} of the text" if line.isdecimal() else ""
+    found = re.search(r"kernels\.cu:(\d+)", answer)
+    return f"; line {found[1]} of the text" if found else ""

@@ -142,18 +142,21 @@ bool make_stacks()
 }
 
 // ---------------------------------------------------------------------------------- what is wrong
-void describe(char* text, std::size_t size, unsigned number)
-{
-    const Thread& thread = threads[number];
-    if (thread.doing == Doing::finished)
-        std::snprintf(text, size, "thread %s has ended", name_of(number));
-    else if (thread.doing == Doing::barrier)
-        std::snprintf(text, size, "thread %s waits at __syncthreads() of line %d", name_of(number),
-                      thread.line);
-    else
-        std::snprintf(text, size, "thread %s waits in %s of line %d with mask 0x%08x",
-                      name_of(number), names[thread.operation], thread.line, thread.mask);
-}
+struct Description {
+    char text[160];
+
+    explicit Description(unsigned number)
+    {
+        const Thread& thread = threads[number];
+        if (thread.doing == Doing::finished)
+            std::snprintf(text, sizeof text, "has ended");
+        else if (thread.doing == Doing::barrier)
+            std::snprintf(text, sizeof text, "waits at __syncthreads() of line %d", thread.line);
+        else
+            std::snprintf(text, sizeof text, "waits in %s of line %d with mask 0x%08x",
+                          names[thread.operation], thread.line, thread.mask);
+    }
+};
 
 // The first lane that keeps a rendezvous from happening.
 unsigned missing_lane(unsigned number)
@@ -185,10 +188,8 @@ unsigned missing_lane(unsigned number)
     else
         while (threads[other].doing == Doing::barrier) ++other;
     state.thread = stuck;
-    char mine[160], others[160];
-    describe(mine, sizeof mine, stuck);
-    describe(others, sizeof others, other);
-    fail(nullptr, "%s for ever, for %s", mine, others);
+    fail(nullptr, "it %s for ever, for thread %s %s", Description(stuck).text, name_of(other),
+         Description(other).text);
 }
 
 void on_signal(int number, siginfo_t* information, void* context)

@@ -40,7 +40,7 @@ struct State {
     const Launch* launch;
     unsigned thread;
     Range stack;                       // of the thread that runs
-    Range image;                       // of the module's code and constants
+    Range image;                       // of the module's code and data
     Range shared;                      // all the thread-local storage of the module ...
     Range dynamic;                     // ... and in it the dynamic shared memory
     std::uint32_t interval;            // counts launches, blocks and barriers

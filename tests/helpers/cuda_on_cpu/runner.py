@@ -14,6 +14,7 @@ from tests.helpers.cuda_on_cpu.building import (
     build_machine,
     line_of,
 )
+from tests.helpers.cuda_on_cpu.coverage import coverage_of
 
 __all__ = ["KernelError", "Module", "compile_on_cpu"]
 
@@ -73,13 +74,14 @@ def machine():
     return library
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def compile_on_cpu(source, *, checked=False, covered=False):
     """The module of a text with kernels; CompileError where it is not of the dialect.
 
-    `checked` watches every access to memory, at ten times the cost; `covered` counts what lines run.
+    `checked` watches every access to memory, and takes some twice as long; `covered` counts which
+    lines run.
     """
-    options = (*(CHECKED if checked else ()), *((COVERED,) if covered else ()))
+    options = (*(CHECKED if checked else ()), *(COVERED if covered else ()))
     path, names = build_kernels(source, *options)
     return Module(source, path, names, checked=checked, covered=covered)
 
@@ -94,11 +96,19 @@ class Module:
         self.path = path
         self.library = ctypes.CDLL(str(path))
         self.kernels = {name: self.kernel(name) for name in names}
+        self.library.cuda_on_cpu_count(False)
 
     def kernel(self, name):
         get = getattr(self.library, f"cuda_on_cpu_kernel_{name}")
         get.restype = ctypes.POINTER(Kernel)
         return get().contents
+
+    def coverage(self):
+        """What lines of the text have run so far; only of a module that is `covered`."""
+        if not self.covered:
+            message = "no lines were counted: compile with covered=True"
+            raise KernelError(message)
+        return coverage_of(self.path.parent)
 
     def launch(
         self, name, grid, block, arguments, shared_bytes=0, order=None, *, fill=0xFF, memory=()
@@ -145,11 +155,13 @@ class Module:
             (order or 0) % 2**64,
             ranges,
         )
-        library = machine()
         with ONE_AT_A_TIME:
-            if library.cuda_on_cpu_launch(ctypes.byref(launch)):
-                message = library.cuda_on_cpu_message().decode()
-                place = library.cuda_on_cpu_failed_at()
+            self.library.cuda_on_cpu_count(True)
+            failed = machine().cuda_on_cpu_launch(ctypes.byref(launch))
+            self.library.cuda_on_cpu_count(False)
+            if failed:
+                message = machine().cuda_on_cpu_message().decode()
+                place = machine().cuda_on_cpu_failed_at()
                 raise KernelError(message + line_of(self.path, place))
 
 

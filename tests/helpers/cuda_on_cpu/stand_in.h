@@ -29,16 +29,10 @@ unsigned long long cuda_on_cpu_rendezvous(int operation, unsigned int mask,
                                           int line);
 }
 
-#define __syncthreads() cuda_on_cpu_barrier(__LINE__)
-#define __syncwarp(...) cuda_on_cpu::synchronise_warp(__LINE__, ##__VA_ARGS__)
-#define __shfl_sync(...) cuda_on_cpu::shuffle(1, __LINE__, __VA_ARGS__)
-#define __shfl_xor_sync(...) cuda_on_cpu::shuffle(2, __LINE__, __VA_ARGS__)
-#define __shfl_down_sync(...) cuda_on_cpu::shuffle(3, __LINE__, __VA_ARGS__)
-#define __ballot_sync(mask, predicate) cuda_on_cpu::vote(4, __LINE__, mask, predicate)
-#define __any_sync(mask, predicate) int(cuda_on_cpu::vote(5, __LINE__, mask, predicate))
-#define __all_sync(mask, predicate) int(cuda_on_cpu::vote(6, __LINE__, mask, predicate))
-
 namespace cuda_on_cpu {
+
+// As machine.cpp numbers them.
+enum Operation { syncwarp, shuffle, shuffle_xor, shuffle_down, ballot, any, all };
 
 template <class To, class From> inline To bits(From value)
 {
@@ -47,31 +41,70 @@ template <class To, class From> inline To bits(From value)
     return result;
 }
 
-inline void synchronise_warp(int line, unsigned int mask = 0xffffffffu)
-{
-    cuda_on_cpu_rendezvous(0, mask, 0, 0, 32, line);
-}
-
-template <class T> struct Shuffled;
-template <> struct Shuffled<int> {};
-template <> struct Shuffled<unsigned int> {};
-template <> struct Shuffled<float> {};
-template <> struct Shuffled<double> {};
+template <class T> struct Shuffled { static constexpr bool possible = false; };
+template <> struct Shuffled<int> { static constexpr bool possible = true; };
+template <> struct Shuffled<unsigned int> { static constexpr bool possible = true; };
+template <> struct Shuffled<float> { static constexpr bool possible = true; };
+template <> struct Shuffled<double> { static constexpr bool possible = true; };
 
 template <class T>
-inline T shuffle(int operation, int line, unsigned int mask, T value, int operand, int width = 32)
+inline T exchange(Operation operation, unsigned int mask, T value, int operand, int width, int line)
 {
-    static_assert(sizeof(Shuffled<T>), "shuffles take int, unsigned int, float and double");
+    static_assert(Shuffled<T>::possible, "shuffles take int, unsigned int, float and double");
     auto sent = bits<unsigned long long>(value);
     return bits<T>(cuda_on_cpu_rendezvous(operation, mask, sent, operand, width, line));
 }
 
-inline unsigned int vote(int operation, int line, unsigned int mask, int predicate)
+inline unsigned int vote(Operation operation, unsigned int mask, bool predicate, int line)
 {
-    return (unsigned int)cuda_on_cpu_rendezvous(operation, mask, predicate != 0, 0, 32, line);
+    return (unsigned int)cuda_on_cpu_rendezvous(operation, mask, predicate, 0, 32, line);
 }
 
 }  // namespace cuda_on_cpu
+
+// The line of the call tells one barrier from another.
+#define CUDA_ON_CPU_LINE int line = __builtin_LINE()
+
+inline void __syncthreads(CUDA_ON_CPU_LINE) { cuda_on_cpu_barrier(line); }
+
+inline void __syncwarp(unsigned int mask = 0xffffffffu, CUDA_ON_CPU_LINE)
+{
+    cuda_on_cpu_rendezvous(cuda_on_cpu::syncwarp, mask, 0, 0, 32, line);
+}
+
+template <class T>
+inline T __shfl_sync(unsigned int mask, T value, int lane, int width = 32, CUDA_ON_CPU_LINE)
+{
+    return cuda_on_cpu::exchange(cuda_on_cpu::shuffle, mask, value, lane, width, line);
+}
+
+template <class T>
+inline T __shfl_xor_sync(unsigned int mask, T value, int lanes, int width = 32, CUDA_ON_CPU_LINE)
+{
+    return cuda_on_cpu::exchange(cuda_on_cpu::shuffle_xor, mask, value, lanes, width, line);
+}
+
+template <class T>
+inline T __shfl_down_sync(unsigned int mask, T value, unsigned int lanes, int width = 32,
+                          CUDA_ON_CPU_LINE)
+{
+    return cuda_on_cpu::exchange(cuda_on_cpu::shuffle_down, mask, value, lanes, width, line);
+}
+
+inline unsigned int __ballot_sync(unsigned int mask, int predicate, CUDA_ON_CPU_LINE)
+{
+    return cuda_on_cpu::vote(cuda_on_cpu::ballot, mask, predicate, line);
+}
+
+inline int __any_sync(unsigned int mask, int predicate, CUDA_ON_CPU_LINE)
+{
+    return cuda_on_cpu::vote(cuda_on_cpu::any, mask, predicate, line);
+}
+
+inline int __all_sync(unsigned int mask, int predicate, CUDA_ON_CPU_LINE)
+{
+    return cuda_on_cpu::vote(cuda_on_cpu::all, mask, predicate, line);
+}
 
 // ------------------------------------------------------------------------------ vectors
 struct __align__(8) float2 { float x, y; };
@@ -91,9 +124,9 @@ inline uint4 make_uint4(unsigned int x, unsigned int y, unsigned int z, unsigned
 }
 inline int4 make_int4(int x, int y, int z, int w) { return {x, y, z, w}; }
 
-template <class T> inline T __ldg(const T* place) { return *place; }
-template <class T> inline T __ldcs(const T* place) { return *place; }
-template <class T> inline void __stcs(T* place, T value) { *place = value; }
+template <class T> __forceinline__ T __ldg(const T* place) { return *place; }
+template <class T> __forceinline__ T __ldcs(const T* place) { return *place; }
+template <class T> __forceinline__ void __stcs(T* place, T value) { *place = value; }
 
 // ------------------------------------------------------------------------------ mathematics
 // The functions of one and two arguments that CUDA has, as here, for float under both names.
@@ -186,8 +219,8 @@ inline double __fma_rn(double x, double y, double z) { return fma(x, y, z); }
 inline float half_to_float(unsigned short half)
 {
     unsigned int sign = (half & 0x8000u) << 16, exponent = half >> 10 & 31u, digits = half & 0x3ffu;
-    if (exponent == 31)
-        return __uint_as_float(sign | 0x7f800000u | digits << 13);
+    if (exponent == 31)  // infinity, or a NaN, which is made quiet
+        return __uint_as_float(sign | (digits ? 0x7fc00000u : 0x7f800000u) | digits << 13);
     if (exponent == 0) {  // zeros and subnormals: so many times 2^-24, which is exact
         float size = (float)digits * 0x1p-24f;
         return sign ? -size : size;
@@ -285,20 +318,31 @@ constexpr unsigned int dynamic_bytes = 227 * 1024;
 
 }  // namespace cuda_on_cpu
 
-#define CUDA_ON_CPU_MODULE(dynamic)                                       \
-    static thread_local unsigned char cuda_on_cpu_anywhere;               \
-    extern "C" CUDA_ON_CPU_UNWATCHED __attribute__((visibility("default"))) \
-    void cuda_on_cpu_shared(void** anywhere, void** place)     \
-    {                                                                     \
-        *anywhere = &cuda_on_cpu_anywhere;                                \
-        *place = dynamic;                                                 \
+// Counts of lines are saved once they are there, and not when the process ends, for the folder of a
+// run may then be gone.
+#ifdef CUDA_ON_CPU_COVERED
+extern "C" void __gcov_dump();
+extern "C" void __gcov_reset();
+#define CUDA_ON_CPU_COUNT(begins) begins ? __gcov_reset() : __gcov_dump()
+#else
+#define CUDA_ON_CPU_COUNT(begins)
+#endif
+
+#define CUDA_ON_CPU_DOOR extern "C" CUDA_ON_CPU_UNWATCHED __attribute__((visibility("default")))
+
+#define CUDA_ON_CPU_MODULE(dynamic)                                                       \
+    static thread_local unsigned char cuda_on_cpu_anywhere;                               \
+    CUDA_ON_CPU_DOOR void cuda_on_cpu_count(bool begins) { CUDA_ON_CPU_COUNT(begins); }   \
+    CUDA_ON_CPU_DOOR void cuda_on_cpu_shared(void** anywhere, void** place)               \
+    {                                                                                     \
+        *anywhere = &cuda_on_cpu_anywhere;                                                \
+        *place = dynamic;                                                                 \
     }
 
-#define CUDA_ON_CPU_KERNEL(kernel, bounds)                                              \
-    extern "C" __attribute__((visibility("default")))                                   \
-    const cuda_on_cpu::Kernel* cuda_on_cpu_kernel_##kernel()                            \
-    {                                                                                   \
-        static constexpr cuda_on_cpu::Kernel description = cuda_on_cpu::describe(       \
+#define CUDA_ON_CPU_KERNEL(kernel, bounds)                                                \
+    CUDA_ON_CPU_DOOR const cuda_on_cpu::Kernel* cuda_on_cpu_kernel_##kernel()             \
+    {                                                                                     \
+        static constexpr cuda_on_cpu::Kernel description = cuda_on_cpu::describe(         \
             #kernel, kernel, [](void** all) { cuda_on_cpu::call(kernel, all); }, bounds); \
-        return &description;                                                            \
+        return &description;                                                              \
     }

@@ -13,11 +13,14 @@ using namespace machine;
 
 namespace {
 
-// The last write of a byte and who has read it since, each with the interval between barriers and
-// the thread's count of __syncwarp.
+// Who has last written a byte, and who has read it, with the interval between barriers in which it
+// was and the thread's count of __syncwarp. Two readers of an interval are kept, for a thread may
+// itself write what it has read; and one of an earlier block.
 struct Cell {
-    std::uint32_t write_interval, write_clock, read_interval, read_clock, other_clock;
-    std::uint16_t writer, reader, other;
+    std::uint32_t write_interval, write_clock;
+    std::uint32_t read_interval, read_clock, other_clock;
+    std::uint32_t earlier_interval;
+    std::uint16_t writer, reader, other, earlier_reader;
 };
 
 // Cells are made by the page as memory is touched, and found in a table by the page's number.
@@ -121,17 +124,22 @@ struct Access {
             race("has read", cell.reader, cell.read_interval);
         if (conflicts(shared, cell.read_interval, cell.other_clock, cell.other))
             race("has read", cell.other, cell.read_interval);
+        if (conflicts(shared, cell.earlier_interval, 0, cell.earlier_reader))
+            race("has read", cell.earlier_reader, cell.earlier_interval);
         cell.write_interval = state.interval;
         cell.write_clock = state.clock[state.thread];
         cell.writer = std::uint16_t(state.thread);
     }
 
-    // Two readers are kept, for a thread may itself write what it has read.
     void note_reader(Cell& cell) const
     {
         auto me = std::uint16_t(state.thread);
         std::uint32_t clock = state.clock[me];
         bool first = cell.read_interval != state.interval;
+        if (cell.read_interval < state.first_of_block) {
+            cell.earlier_interval = cell.read_interval;
+            cell.earlier_reader = cell.reader;
+        }
         if (first || is_before_me(cell.reader, cell.read_clock)) {
             cell.reader = me;
             cell.read_clock = clock;
@@ -148,7 +156,7 @@ struct Access {
         if (holds(state.stack, address, size)) return;
         bool shared = is_shared();
         if (!shared) {
-            if (!writes && holds(state.image, address, size)) return;
+            if (holds(state.image, address, size)) return;  // constants, and counts of lines
             check_global();
         }
         if (aligned && address % size)
