@@ -137,7 +137,8 @@ class CudaKernel(GraphKernel):
             smooth = self.smoothed(launcher, arrays, rough)
             return self.route(launcher, shape, classes, smooth)._replace(rough=rough)
         memory = [array.dtype.name for array in arrays]
-        call = Call(shape, classes if self.rowwise else None, arrays, self.levels)
+        walks = bool(self.keeping.passes)
+        call = Call(shape, classes if self.rowwise else None, arrays, self.levels, walks)
         way = find_way(call, lambda many: self.form(many, memory))
         module = launcher.compile(self.text(way.form, memory))
         words: list[Any] = [*way.sizes, *[None] * (2 * len(self.scalars))]

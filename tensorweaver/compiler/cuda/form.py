@@ -28,8 +28,8 @@ LONG_THREADS = 1024
 """One row a multiprocessor at a time: so few that the cache before memory holds many of them until
 the next pass."""
 
-POINTWISE_ELEMENTS = 8
-"""How many elements a thread has in hand where they know nothing of each other."""
+MOST_ELEMENTS = 8
+"""How many elements a thread has in hand at most where they know nothing of each other."""
 
 IN_HAND, IN_HAND_LONG = 64, 32
 """How many bytes of each array, as numbers to compute with, a thread has in hand: of rows that stay
@@ -58,7 +58,7 @@ def neighbours(memory: Sequence[str]) -> int:
 def pointwise_form(memory: Sequence[str]) -> Form:
     """For contiguous arrays of elements."""
     together = neighbours(memory)
-    return Form(Pointwise, Shape(together, max(1, POINTWISE_ELEMENTS // together), THREADS))
+    return Form(Pointwise, Shape(together, 2 if together < MOST_ELEMENTS else 1, THREADS))
 
 
 def row_form(schedule: Schedule, classes: int, real: str, element_memory: Sequence[str]) -> Form:
@@ -66,21 +66,22 @@ def row_form(schedule: Schedule, classes: int, real: str, element_memory: Sequen
 
     `schedule` keeps what is dear; `element_memory` holds the dtypes of the arrays of elements.
     """
-    if classes <= FEW_CLASSES:
+    if classes <= FEW_CLASSES or not schedule.passes:
         return Form(ResidentRows, FEW)
     together = neighbours(element_memory)
     size = FLOATING[real]
-    threads = LONG_THREADS if is_light(schedule, size) else LONG_THREADS // 2
+    light = is_light(schedule, size)
+    threads = LONG_THREADS if light else LONG_THREADS // 2
     held = {node for step in schedule.passes for node in (*step.inputs, *step.kept)}
     unroll = max(1, IN_HAND // size // together)
     while unroll > 1 and len(held) * unroll * together * size > REGISTERS * 4:
         unroll //= 2
-    shape = Shape(together, unroll, threads)
+    shape = Shape(together, unroll, threads, not light)
     fits = len(held) * shape.elements * size <= REGISTERS * 4
     if fits and classes <= most_resident(shape.elements, together, threads):
         return Form(ResidentRows, shape)
     unroll = max(1, IN_HAND_LONG // size // together)
-    return Form(EvenRows, Shape(together, unroll, threads))
+    return Form(EvenRows, Shape(together, unroll, threads, not light))
 
 
 def is_light(schedule: Schedule, size: int) -> bool:

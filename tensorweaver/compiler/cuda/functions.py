@@ -81,9 +81,9 @@ INTEGER_EXPRESSIONS = OPERATORS | {
     "remainder": "remainder_of({0}, {1})",
     "floor_divide": "floor_quotient({0}, {1})",
     "sign": "({0} > 0) - ({0} < 0)",
-    "isnan": "{0} != {0}",
-    "isinf": "{0} != {0}",
-    "isfinite": "{0} == {0}",
+    "isnan": "false",
+    "isinf": "false",
+    "isfinite": "true",
     "signbit": "{0} < 0",
 }
 

@@ -31,7 +31,7 @@ class Pointwise(Writer):
 
     def body(self) -> None:
         """Some vectors at a time: all reads first."""
-        text, (together, unroll, _) = self.text, self.shape
+        text, (together, unroll, *_) = self.text, self.shape
         text.line("const long long threads = static_cast<long long>(gridDim.x) * blockDim.x;")
         text.line(
             "long long first = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;"

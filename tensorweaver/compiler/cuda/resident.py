@@ -24,11 +24,7 @@ class ResidentRows(EvenRows):
         """Every element that any pass needs."""
         nodes = dict.fromkeys(node for step in self.schedule.passes for node in step.inputs)
         self.text.line(f"const int phase = {self.phase()};")
-        self.declare_reads(tuple(nodes))
-        with self.text.unrolled("u", self.shape.unroll):
-            self.place(backwards=False)
-            for node in nodes:
-                self.text.line(f"{self.reads[node]}[u] = {self.read(self.arrays[node])};")
+        self.read_elements(tuple(nodes), backwards=False)
 
     def online(self, number: int) -> None:
         """No two passes are one: reading again costs nothing."""

@@ -16,10 +16,10 @@ from tensorweaver.compiler.cuda.pointwise import read_inside
 from tensorweaver.compiler.cuda.scope import Scope
 from tensorweaver.compiler.cuda.writer import Array, Writer, base
 from tensorweaver.compiler.graph import Level, Node
-from tensorweaver.compiler.schedule import CLASS_INDEX
+from tensorweaver.compiler.schedule import CLASS_INDEX, elements_read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 __all__ = ["EvenRows"]
 
@@ -229,20 +229,22 @@ class EvenRows(Writer):
     @contextmanager
     def tiles(self, number: int, inputs: tuple[Node, ...]) -> Iterator[None]:
         """Tile after tile, all reads of one first; forwards and backwards in turn."""
-        text, shape = self.text, self.shape
+        text = self.text
         with text.block("for (long long tile = 0; tile < tiles; ++tile)"):
-            self.declare_reads(inputs)
-            with text.unrolled("u", shape.unroll):
-                self.place(backwards=number % 2 == 1)
-                for node in inputs:
-                    text.line(f"{self.reads[node]}[u] = {self.read(self.arrays[node])};")
+            self.read_elements(inputs, backwards=number % 2 == 1)
             yield
 
-    def declare_reads(self, nodes: tuple[Node, ...]) -> None:
-        """Room for elements as they are in memory."""
+    def read_elements(self, nodes: tuple[Node, ...], *, backwards: bool) -> None:
+        """Elements as they are in memory, all reads before the first use."""
+        text, shape = self.text, self.shape
         for node in nodes:
-            kind = f"Pack<{self.arrays[node].type}, {self.shape.neighbours}>"
-            self.text.line(f"{kind} {self.reads[node]}[{self.shape.unroll}];")
+            kind = f"Pack<{self.arrays[node].type}, {shape.neighbours}>"
+            text.line(f"{kind} {self.reads[node]}[{shape.unroll}];")
+        if nodes:
+            with text.unrolled("u", shape.unroll):
+                self.place(backwards=backwards)
+                for node in nodes:
+                    text.line(f"{self.reads[node]}[u] = {self.read(self.arrays[node])};")
 
     def place(self, *, backwards: bool) -> None:
         """Where the `u`-th vector in hand lies in its row."""
@@ -251,26 +253,31 @@ class EvenRows(Writer):
         self.text.line(f"const long long place = ({start}) * {self.shape.neighbours} - phase;")
 
     @contextmanager
-    def each(self, number: int, before: Callable[[], Any] = lambda: None) -> Iterator[Scope]:
-        """Every element in hand; `before` writes what a vector begins with."""
-        text, (together, unroll, _) = self.text, self.shape
+    def each(self, number: int, wanted: list[Node], *, sums: bool = True) -> Iterator[Scope]:
+        """Every element in hand, of which `wanted` will be asked; `sums` tells that something is
+        added up.
+        """
+        text, (together, unroll, *_) = self.text, self.shape
         with text.unrolled("u", unroll):
             self.place(backwards=number % 2 == 1)
-            text.line("const int from = place < 0 ? static_cast<int>(-place) : 0;")
-            text.line(f"const int upto = size - place < {together} ? size - place : {together};")
-            labels = {node: self.label_place(node) for node in self.labels_met()}
-            before()
+            if sums:
+                text.line("const int from = place < 0 ? static_cast<int>(-place) : 0;")
+                many = f"size - place < {together} ? size - place : {together}"
+                text.line(f"const int upto = {many};")
+            read = elements_read(wanted, lambda node: self.is_kept_before(node, number))
+            labels = {node: self.label_place(node) for node in read if is_at_label(node)}
+            for i, name in self.made.items():
+                text.line(f"Pack<{self.filled[i].type}, {together}> {name};")
             with text.unrolled("n", together):
-                text.line("const bool inside = n >= from && n < upto;")
+                if sums:
+                    text.line("const bool inside = n >= from && n < upto;")
                 yield self.element_scope(number, labels)
             for i, name in self.made.items():
                 text.line(f"{self.store(self.filled[i], name)};")
 
-    def labels_met(self) -> list[Node]:
-        """The comparisons of an element's place with a label that elements may need."""
-        return [
-            n for n in self.schedule.order if is_at_label(n) and n.arguments[1] in self.row.known
-        ]
+    def is_kept_before(self, node: Node, number: int) -> bool:
+        """Whether an earlier pass has kept an element's value."""
+        return node in self.kept and node not in self.schedule.passes[number].kept
 
     def label_place(self, node: Node) -> str:
         """Where among the neighbours in hand a label is; -1 if it is not."""
@@ -287,7 +294,7 @@ class EvenRows(Writer):
         def given(node: Node) -> str | None:
             if node.level < Level.ELEMENT:
                 return self.rounded[node] if node.level is Level.SCALAR else self.row.known[node]
-            if node in self.kept and node not in self.schedule.passes[number].kept:
+            if self.is_kept_before(node, number):
                 return f"{self.kept[node]}[u * {self.shape.neighbours} + n]"
             found = None
             if node is CLASS_INDEX:
@@ -304,16 +311,13 @@ class EvenRows(Writer):
     def elements(self, number: int, names: dict[Node, str], *, last: bool) -> None:
         """What the elements in hand add to the reductions, and what of them is kept or stored."""
         text, step = self.text, self.schedule.passes[number]
-        self.made = {}
-
-        def declare() -> None:
-            for i, array in self.filled.items():
-                if last and array.level is Level.ELEMENT:
-                    self.made[i] = text.fresh(f"{base(array)}_made")
-                    kind = f"Pack<{array.type}, {self.shape.neighbours}>"
-                    text.line(f"{kind} {self.made[i]};")
-
-        with self.each(number, declare) as scope:
+        wanted = [*step.kept, *(node.arguments[0] for node in step.reductions)]
+        if last:
+            wanted += [node for node, _ in self.outputs]
+            filled = [i for i, array in self.filled.items() if array.level is Level.ELEMENT]
+            self.made = {i: text.fresh(f"{base(self.filled[i])}_made") for i in filled}
+        totals = any(self.outputs[i][0].level is Level.ELEMENT for i in self.totals)
+        with self.each(number, wanted, sums=bool(step.reductions) or (last and totals)) as scope:
             for node in step.kept:
                 place = f"{self.kept[node]}[u * {self.shape.neighbours} + n]"
                 text.line(f"{place} = {scope.value(node)};")
@@ -345,13 +349,14 @@ class EvenRows(Writer):
         """The maximum of all in hand, then the sums below it."""
         text, maximum = self.text, online.maximum
         text.line(f"const real before = {names[maximum]}.found;")
-        with self.each(number) as scope:
-            for node in (*online.others, maximum):
+        first = [*online.others, maximum]
+        with self.each(number, [node.arguments[0] for node in first]) as scope:
+            for node in first:
                 value = scope.value(node.arguments[0])
                 text.line(f"if (inside) {names[node]}.add({value});")
         self.follow(online, names, partners, f"before, {names[maximum]}.found")
         self.row.known[maximum] = f"{names[maximum]}.found"
-        with self.each(number) as scope:
+        with self.each(number, [node.arguments[0] for node in online.sums]) as scope:
             for node, kind in online.sums.items():
                 term = node.arguments[0]
                 text.line(f"if (inside) {names[node]}.add({scope.value(term)});")

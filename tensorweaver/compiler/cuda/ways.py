@@ -39,12 +39,15 @@ class Call(NamedTuple):
         Inputs, then results.
     levels
         What each array has a number for.
+    walks
+        Whether anything goes over the elements of rows.
     """
 
     shape: tuple[int, ...]
     classes: int | None
     arrays: Sequence[Any]
     levels: Sequence[Level]
+    walks: bool = True
 
 
 class Way(NamedTuple):
@@ -87,7 +90,7 @@ def find_way(call: Call, contiguous: Callable[[int], Form]) -> Way:
     ]
     neighbours = call.classes <= 1 or all(step in {1, None} for step in steps)
     if neighbours and len(layout.sizes) <= 1:
-        return even_way(layout, math.prod(call.shape), call.classes, contiguous(call.classes))
+        return even_way(call, layout, contiguous(call.classes))
     return apart_way(layout, call.classes, steps)
 
 
@@ -97,10 +100,13 @@ def pointwise_way(count: int, arrays: int, form: Form) -> Way:
     return Way(form, launch, (np.int64(count),), ((),) * arrays, [(0,) * arrays])
 
 
-def even_way(layout: Layout, rows: int, classes: int, form: Form) -> Way:
+def even_way(call: Call, layout: Layout, form: Form) -> Way:
     """The way of rows of neighbours."""
-    together, _, threads = form.shape
-    if form.writer is ResidentRows:
+    rows, classes = math.prod(call.shape), call.classes or 1
+    together, _, threads, _ = form.shape
+    if not call.walks:
+        launch = streaming_launch(rows, 1, 1, threads)
+    elif form.writer is ResidentRows:
         launch = resident_launch(rows, classes, form.shape.elements, together)
     else:
         launch = streaming_launch(rows, classes, form.shape.elements, threads)

@@ -39,16 +39,25 @@ class Shape(NamedTuple):
         How many of these reads are under way at once.
     threads
         The most threads that a block has.
+    many_registers
+        Whether a thread needs more registers than the compiler would give it to have more blocks.
     """
 
     neighbours: int
     unroll: int
     threads: int
 
+    many_registers: bool = False
+
     @property
     def elements(self) -> int:
         """All elements in hand."""
         return self.neighbours * self.unroll
+
+    @property
+    def bounds(self) -> tuple[int, ...]:
+        """What the compiler is told of a block's threads, and of blocks on a multiprocessor."""
+        return (self.threads, 1) if self.many_registers else (self.threads,)
 
 
 class Array(NamedTuple):
@@ -157,8 +166,11 @@ class Writer:
 
     def write_scalars(self) -> None:
         """Numbers of the whole call: computed in double, then rounded once."""
-        for node in self.schedule.order:
-            if node.level is Level.SCALAR and not node.is_constant:
+        order = self.schedule.order
+        read = {a for node in order if node.level > Level.SCALAR for a in node.arguments}
+        read |= {node for node, _ in self.outputs}
+        for node in order:
+            if node in read and node.level is Level.SCALAR and not node.is_constant:
                 value = self.scalars.value(node)
                 kind = {"real": "real", "integral": "long long", "boolean": "bool"}[node.kind]
                 wanted = self.names.get(node, str(node.value or node.name))
@@ -171,7 +183,7 @@ class Writer:
     def write(self) -> str:
         """The whole text: what the kernel needs, it, and the kernel that ends its sums."""
         listed = ",\n    ".join(self.parameters())
-        bounds = f"__launch_bounds__({self.shape.threads})"
+        bounds = f"__launch_bounds__({', '.join(map(str, self.shape.bounds))})"
         with self.text.block(f'extern "C" __global__ void {bounds} {self.entry}(\n    {listed}\n)'):
             self.write_scalars()
             for name in self.totals.values():
