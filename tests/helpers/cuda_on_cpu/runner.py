@@ -4,6 +4,7 @@ import ctypes
 import functools
 import math
 import operator
+import os
 import threading
 
 from tests.helpers.cuda_on_cpu.arguments import Parameter, Range, pack, ranges_of
@@ -75,12 +76,14 @@ def machine():
 
 
 @functools.cache
-def compile_on_cpu(source, *, checked=False, covered=False):
+def compile_on_cpu(source, *, checked=False, covered=None):
     """The module of a text with kernels; CompileError where it is not of the dialect.
 
     `checked` watches every access to memory, and takes some twice as long; `covered` counts which
-    lines run.
+    lines run, as it does by itself where `TENSORWEAVER_COVER_KERNELS` is set.
     """
+    if covered is None:
+        covered = bool(os.environ.get("TENSORWEAVER_COVER_KERNELS"))
     options = (*(CHECKED if checked else ()), *(COVERED if covered else ()))
     path, names = build_kernels(source, *options)
     return Module(source, path, names, checked=checked, covered=covered)
