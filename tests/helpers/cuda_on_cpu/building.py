@@ -8,6 +8,7 @@ import contextlib
 import functools
 import hashlib
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -18,13 +19,18 @@ from pathlib import Path
 import pytest
 
 __all__ = [
+    "CHECKED",
     "COVERED",
+    "EXACT",
+    "FUSED",
     "CompileError",
     "build_kernels",
     "build_machine",
     "compiler",
     "folder",
+    "fusing",
     "line_of",
+    "require_linux",
     "source_in",
     "unavailable",
 ]
@@ -33,12 +39,10 @@ HERE = Path(__file__).parent
 HEADER = HERE / "stand_in.h"
 MACHINE = [HERE / name for name in ("machine.cpp", "watch.cpp", "machine.h")]
 
-#: Every machine g++ compiles for has these; a contraction to fused operations is CUDA's own affair.
-COMMON = ("-std=c++17", "-fPIC", "-ffp-contract=off", "-U_FORTIFY_SOURCE")
+COMMON = ("-std=c++17", "-fPIC", "-U_FORTIFY_SOURCE")
 #: No header but the stand-in is at hand, and no function that it does not declare.
 KERNELS = (
     *COMMON,
-    "-O0",
     "-g1",
     "-nostdinc",
     "-nostdinc++",
@@ -56,6 +60,9 @@ KERNELS = (
     "-Wno-unknown-pragmas",  # unroll
     "-Wno-pragmas",
 )
+#: Products and sums rounded each by itself; or fused where they can be, which takes an optimiser.
+EXACT = ("-O0", "-ffp-contract=off")
+FUSED = ("-O1", "-fexpensive-optimizations", "-ffp-contract=fast")
 #: The machine has the functions that these options call; none of the compiler's own are linked.
 CHECKED = (
     "-fsanitize=thread",
@@ -85,9 +92,8 @@ class CompileError(Exception):
 
 @functools.cache
 def compiler():
-    """The path of g++, or of what `CXX` names; skips where there is none or no Linux."""
-    if not sys.platform.startswith("linux"):
-        unavailable(f"kernels run on the CPU on Linux only, not on {sys.platform}")
+    """The path of g++, or of what `CXX` names; skips where there is none."""
+    require_linux()
     name = os.environ.get("CXX", "g++")
     path = shutil.which(name)
     if path is None:
@@ -98,6 +104,21 @@ def compiler():
 @functools.cache
 def version():
     return subprocess.run([compiler(), "--version"], check=True, capture_output=True).stdout
+
+
+def fusing():
+    """The options that have products and sums fused; skips on a processor that cannot."""
+    if platform.machine() not in {"x86_64", "AMD64"}:
+        return FUSED
+    if " fma " not in Path("/proc/cpuinfo").read_text(encoding="utf-8"):
+        unavailable("this processor has no instructions that fuse products and sums")
+    return (*FUSED, "-mfma")
+
+
+def require_linux():
+    """Skip on other systems."""
+    if not sys.platform.startswith("linux"):
+        unavailable(f"CUDA kernels run on the CPU on Linux only, and this is {sys.platform}")
 
 
 def unavailable(reason):

@@ -11,8 +11,10 @@ from tests.helpers.cuda_on_cpu.arguments import Parameter, Range, pack, ranges_o
 from tests.helpers.cuda_on_cpu.building import (
     CHECKED,
     COVERED,
+    EXACT,
     build_kernels,
     build_machine,
+    fusing,
     line_of,
 )
 from tests.helpers.cuda_on_cpu.coverage import coverage_of
@@ -76,15 +78,25 @@ def machine():
 
 
 @functools.cache
-def compile_on_cpu(source, *, checked=False, covered=None):
+def compile_on_cpu(source, *, checked=False, fused=False, covered=None):
     """The module of a text with kernels; CompileError where it is not of the dialect.
 
-    `checked` watches every access to memory, and takes some twice as long; `covered` counts which
-    lines run, as it does by itself where `TENSORWEAVER_COVER_KERNELS` is set.
+    Parameters
+    ----------
+    source : str
+        The text, with at least one `extern "C" __global__ void NAME(…)`.
+    checked : bool
+        Watch every access to memory, which takes some twice as long.
+    fused : bool
+        Round a product and the sum it goes into once, as CUDA's compilers do unless they are told
+        not to; where the stand-in does so is its own affair.
+    covered : bool
+        Count which lines run; left out, where `TENSORWEAVER_COVER_KERNELS` is set.
     """
     if covered is None:
         covered = bool(os.environ.get("TENSORWEAVER_COVER_KERNELS"))
-    options = (*(CHECKED if checked else ()), *(COVERED if covered else ()))
+    rounding = fusing() if fused else EXACT
+    options = (*rounding, *(CHECKED if checked else ()), *(COVERED if covered else ()))
     path, names = build_kernels(source, *options)
     return Module(source, path, names, checked=checked, covered=covered)
 
