@@ -55,10 +55,9 @@ KERNELS = (
     "-fno-gnu-unique",
     "-Wall",
     "-Wpedantic",  # the extensions of g++ are not those of CUDA's compilers
-    "-Wno-unused",
+    "-Wno-unused",  # a text may have more functions than its kernels call
     "-Wno-sign-compare",  # indices of CUDA are unsigned
     "-Wno-unknown-pragmas",  # unroll
-    "-Wno-pragmas",
 )
 #: Products and sums rounded each by itself; or fused where they can be, which takes an optimiser.
 EXACT = ("-O0", "-ffp-contract=off")
@@ -79,6 +78,9 @@ ENTRY = re.compile(
     re.VERBOSE,
 )
 BEHIND = '#line 1 "behind the kernels"'
+#: g++ itself makes a conversion of C++20 for shared memory of no declared size; not every release
+#: has a name for that.
+QUIET = ("-Wpragmas", "-Wc++20-extensions")
 
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 DYNAMIC = re.compile(
@@ -180,8 +182,7 @@ def build_kernels(source, *options):
 
 def way_in(code, entries):
     """What stands below the kernels, so that Python can call them."""
-    # g++ itself makes a conversion of C++20 for shared memory of no declared size.
-    lines = [BEHIND, '#pragma GCC diagnostic ignored "-Wc++20-extensions"']
+    lines = [BEHIND, *map('#pragma GCC diagnostic ignored "{}"'.format, QUIET)]
     dynamic = "nullptr"
     if re.search(r"extern\s+__shared__", code):
         if not DYNAMIC.search(code):
@@ -218,8 +219,12 @@ def build(kind, texts, commands):
         own = Path(tempfile.mkdtemp(prefix=f"{link.name}-", dir=folder()))
         for file, text in texts.items():
             (own / file).write_text(text, encoding="utf-8")
-        for command in commands:
-            run(command, own)
+        try:
+            for command in commands:
+                run(command, own)
+        except CompileError:
+            shutil.rmtree(own)
+            raise
         with contextlib.suppress(FileExistsError):
             link.symlink_to(own.name)
     return link.resolve() / f"{kind}.so"

@@ -35,6 +35,8 @@ class KernelError(Exception):
 
 
 class Index(ctypes.Structure):
+    """Three numbers, of blocks or of threads."""
+
     _fields_ = [(name, ctypes.c_uint) for name in "xyz"]
 
 
@@ -86,7 +88,7 @@ def compile_on_cpu(source, *, checked=False, fused=False, covered=None):
     source : str
         The text, with at least one `extern "C" __global__ void NAME(…)`.
     checked : bool
-        Watch every access to memory, which takes some twice as long.
+        Watch every access to memory, which takes about twice as long.
     fused : bool
         Round a product and the sum it goes into once, as CUDA's compilers do unless they are told
         not to; where the stand-in does so is its own affair.
