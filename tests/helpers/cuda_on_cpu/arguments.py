@@ -8,6 +8,8 @@ __all__ = ["ArgumentError", "Parameter", "Range", "pack", "ranges_of"]
 
 
 class Type(ctypes.Structure):
+    """As stand_in.h describes a type."""
+
     _fields_ = [("kind", ctypes.c_char), ("size", ctypes.c_uint)]
 
     def __str__(self):
@@ -24,6 +26,8 @@ KINDS = {
 }
 #: What of NumPy's kinds may stand for a kind of number; half types are unsigned integers.
 NUMBERS = {b"i": "i", b"u": "u", b"f": "f", b"b": "b", b"p": "u", b"s": "V"}
+#: What ctypes passes by value.
+VALUES = (ctypes._SimpleCData, ctypes.Structure, ctypes.Array)
 
 
 class Parameter(ctypes.Structure):
@@ -33,6 +37,8 @@ class Parameter(ctypes.Structure):
 
 
 class Range(ctypes.Structure):
+    """Bytes that a kernel may read, and perhaps write, as machine.h has them."""
+
     _fields_ = [(name, ctypes.c_size_t) for name in ("begin", "end", "writable")]
 
 
@@ -66,7 +72,7 @@ def pack_one(where, parameter, argument):
             message = f"{where}: got {argument.dtype} {argument!r}, expected a {itself}"
             raise ArgumentError(message)
         return (ctypes.c_char * itself.size).from_buffer_copy(argument.tobytes())
-    size = ctypes.sizeof(argument) if isinstance(argument, ctypes_values()) else None
+    size = ctypes.sizeof(argument) if isinstance(argument, VALUES) else None
     if size != itself.size:
         message = (
             f"{where}: got {type(argument).__name__} {argument!r}, expected an array, a NumPy "
@@ -74,10 +80,6 @@ def pack_one(where, parameter, argument):
         )
         raise ArgumentError(message)
     return argument
-
-
-def ctypes_values():
-    return (ctypes._SimpleCData, ctypes.Structure, ctypes.Array)
 
 
 def check_array(where, pointee, array):

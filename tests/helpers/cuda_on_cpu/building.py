@@ -8,6 +8,7 @@ import contextlib
 import functools
 import hashlib
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -18,13 +19,18 @@ from pathlib import Path
 import pytest
 
 __all__ = [
+    "CHECKED",
     "COVERED",
+    "EXACT",
+    "FUSED",
     "CompileError",
     "build_kernels",
     "build_machine",
     "compiler",
     "folder",
+    "fusing",
     "line_of",
+    "require_linux",
     "source_in",
     "unavailable",
 ]
@@ -33,12 +39,10 @@ HERE = Path(__file__).parent
 HEADER = HERE / "stand_in.h"
 MACHINE = [HERE / name for name in ("machine.cpp", "watch.cpp", "machine.h")]
 
-#: Every machine g++ compiles for has these; a contraction to fused operations is CUDA's own affair.
-COMMON = ("-std=c++17", "-fPIC", "-ffp-contract=off", "-U_FORTIFY_SOURCE")
+COMMON = ("-std=c++17", "-fPIC", "-U_FORTIFY_SOURCE")
 #: No header but the stand-in is at hand, and no function that it does not declare.
 KERNELS = (
     *COMMON,
-    "-O0",
     "-g1",
     "-nostdinc",
     "-nostdinc++",
@@ -51,11 +55,13 @@ KERNELS = (
     "-fno-gnu-unique",
     "-Wall",
     "-Wpedantic",  # the extensions of g++ are not those of CUDA's compilers
-    "-Wno-unused",
+    "-Wno-unused",  # a text may have more functions than its kernels call
     "-Wno-sign-compare",  # indices of CUDA are unsigned
     "-Wno-unknown-pragmas",  # unroll
-    "-Wno-pragmas",
 )
+#: Products and sums rounded each by itself; or fused where they can be, which takes an optimiser.
+EXACT = ("-O0", "-ffp-contract=off")
+FUSED = ("-O1", "-fexpensive-optimizations", "-ffp-contract=fast")
 #: The machine has the functions that these options call; none of the compiler's own are linked.
 CHECKED = (
     "-fsanitize=thread",
@@ -72,6 +78,9 @@ ENTRY = re.compile(
     re.VERBOSE,
 )
 BEHIND = '#line 1 "behind the kernels"'
+#: g++ itself makes a conversion of C++20 for shared memory of no declared size; not every release
+#: has a name for that.
+QUIET = ("-Wpragmas", "-Wc++20-extensions")
 
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 DYNAMIC = re.compile(
@@ -85,9 +94,8 @@ class CompileError(Exception):
 
 @functools.cache
 def compiler():
-    """The path of g++, or of what `CXX` names; skips where there is none or no Linux."""
-    if not sys.platform.startswith("linux"):
-        unavailable(f"kernels run on the CPU on Linux only, not on {sys.platform}")
+    """The path of g++, or of what `CXX` names; skips where there is none."""
+    require_linux()
     name = os.environ.get("CXX", "g++")
     path = shutil.which(name)
     if path is None:
@@ -98,6 +106,21 @@ def compiler():
 @functools.cache
 def version():
     return subprocess.run([compiler(), "--version"], check=True, capture_output=True).stdout
+
+
+def fusing():
+    """The options that have products and sums fused; skips on a processor that cannot."""
+    if platform.machine() not in {"x86_64", "AMD64"}:
+        return FUSED
+    if " fma " not in Path("/proc/cpuinfo").read_text(encoding="utf-8"):
+        unavailable("this processor has no instructions that fuse products and sums")
+    return (*FUSED, "-mfma")
+
+
+def require_linux():
+    """Skip on other systems."""
+    if not sys.platform.startswith("linux"):
+        unavailable(f"CUDA kernels run on the CPU on Linux only, and this is {sys.platform}")
 
 
 def unavailable(reason):
@@ -159,8 +182,7 @@ def build_kernels(source, *options):
 
 def way_in(code, entries):
     """What stands below the kernels, so that Python can call them."""
-    # g++ itself makes a conversion of C++20 for shared memory of no declared size.
-    lines = [BEHIND, '#pragma GCC diagnostic ignored "-Wc++20-extensions"']
+    lines = [BEHIND, *map('#pragma GCC diagnostic ignored "{}"'.format, QUIET)]
     dynamic = "nullptr"
     if re.search(r"extern\s+__shared__", code):
         if not DYNAMIC.search(code):
@@ -197,8 +219,12 @@ def build(kind, texts, commands):
         own = Path(tempfile.mkdtemp(prefix=f"{link.name}-", dir=folder()))
         for file, text in texts.items():
             (own / file).write_text(text, encoding="utf-8")
-        for command in commands:
-            run(command, own)
+        try:
+            for command in commands:
+                run(command, own)
+        except CompileError:
+            shutil.rmtree(own)
+            raise
         with contextlib.suppress(FileExistsError):
             link.symlink_to(own.name)
     return link.resolve() / f"{kind}.so"

@@ -8,6 +8,8 @@ import weakref
 
 import numpy as np
 
+from tests.helpers.cuda_on_cpu.building import require_linux
+
 __all__ = ["far_apart"]
 
 PROT_NONE = 0
@@ -60,6 +62,7 @@ def put_memory_behind(buffer, offset, size):
 @functools.cache
 def system():
     """The C library, for what the module mmap has no function for."""
+    require_linux()
     library = ctypes.CDLL(None, use_errno=True)
     library.mmap.restype = ctypes.c_void_p
     library.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]

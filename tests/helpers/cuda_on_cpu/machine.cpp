@@ -16,7 +16,6 @@
 #include <link.h>
 #include <sys/mman.h>
 #include <ucontext.h>
-#include <unistd.h>
 
 using namespace machine;
 
@@ -275,7 +274,7 @@ int find_module(dl_phdr_info* object, std::size_t, void* found)
 }
 
 // A block may count on no byte of its shared memory, and writes none beyond what it was given.
-constexpr std::size_t dynamic_capacity = 227 * 1024, guarded = 4096;
+constexpr std::size_t guarded = 4096;
 
 std::size_t guard_size()
 {

@@ -4,14 +4,17 @@ import ctypes
 import functools
 import math
 import operator
+import os
 import threading
 
 from tests.helpers.cuda_on_cpu.arguments import Parameter, Range, pack, ranges_of
 from tests.helpers.cuda_on_cpu.building import (
     CHECKED,
     COVERED,
+    EXACT,
     build_kernels,
     build_machine,
+    fusing,
     line_of,
 )
 from tests.helpers.cuda_on_cpu.coverage import coverage_of
@@ -32,6 +35,8 @@ class KernelError(Exception):
 
 
 class Index(ctypes.Structure):
+    """Three numbers, of blocks or of threads."""
+
     _fields_ = [(name, ctypes.c_uint) for name in "xyz"]
 
 
@@ -75,13 +80,25 @@ def machine():
 
 
 @functools.cache
-def compile_on_cpu(source, *, checked=False, covered=False):
+def compile_on_cpu(source, *, checked=False, fused=False, covered=None):
     """The module of a text with kernels; CompileError where it is not of the dialect.
 
-    `checked` watches every access to memory, and takes some twice as long; `covered` counts which
-    lines run.
+    Parameters
+    ----------
+    source : str
+        The text, with at least one `extern "C" __global__ void NAME(…)`.
+    checked : bool
+        Watch every access to memory, which takes about twice as long.
+    fused : bool
+        Round a product and the sum it goes into once, as CUDA's compilers do unless they are told
+        not to; where the stand-in does so is its own affair.
+    covered : bool
+        Count which lines run; left out, where `TENSORWEAVER_COVER_KERNELS` is set.
     """
-    options = (*(CHECKED if checked else ()), *(COVERED if covered else ()))
+    if covered is None:
+        covered = bool(os.environ.get("TENSORWEAVER_COVER_KERNELS"))
+    rounding = fusing() if fused else EXACT
+    options = (*rounding, *(CHECKED if checked else ()), *(COVERED if covered else ()))
     path, names = build_kernels(source, *options)
     return Module(source, path, names, checked=checked, covered=covered)
 

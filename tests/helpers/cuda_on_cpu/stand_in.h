@@ -203,16 +203,16 @@ inline unsigned int __float_as_uint(float x) { return cuda_on_cpu::bits<unsigned
 inline double __longlong_as_double(long long x) { return cuda_on_cpu::bits<double>(x); }
 inline long long __double_as_longlong(double x) { return cuda_on_cpu::bits<long long>(x); }
 
-// Rounded each by itself: the compiler contracts nothing here (-ffp-contract=off).
-inline float __fadd_rn(float x, float y) { return x + y; }
-inline float __fsub_rn(float x, float y) { return x - y; }
-inline float __fmul_rn(float x, float y) { return x * y; }
-inline float __fdiv_rn(float x, float y) { return x / y; }
+// Rounded each by itself: what is not inlined cannot be contracted with what stands round it.
+#define CUDA_ON_CPU_ROUNDED(type, name, operation) \
+    static __attribute__((noinline)) type name(type x, type y) { return x operation y; }
+
+CUDA_ON_CPU_ROUNDED(float, __fadd_rn, +) CUDA_ON_CPU_ROUNDED(float, __fsub_rn, -)
+CUDA_ON_CPU_ROUNDED(float, __fmul_rn, *) CUDA_ON_CPU_ROUNDED(float, __fdiv_rn, /)
+CUDA_ON_CPU_ROUNDED(double, __dadd_rn, +) CUDA_ON_CPU_ROUNDED(double, __dsub_rn, -)
+CUDA_ON_CPU_ROUNDED(double, __dmul_rn, *) CUDA_ON_CPU_ROUNDED(double, __ddiv_rn, /)
+
 inline float __fmaf_rn(float x, float y, float z) { return fmaf(x, y, z); }
-inline double __dadd_rn(double x, double y) { return x + y; }
-inline double __dsub_rn(double x, double y) { return x - y; }
-inline double __dmul_rn(double x, double y) { return x * y; }
-inline double __ddiv_rn(double x, double y) { return x / y; }
 inline double __fma_rn(double x, double y, double z) { return fma(x, y, z); }
 
 // ------------------------------------------------------------------------------ half precision

@@ -1,7 +1,7 @@
 """Arrays with strides beyond 32 bits are arrays like any other, and kernels may take them."""
 
 import gc
-import resource
+import mmap
 from pathlib import Path
 
 import ml_dtypes
@@ -43,7 +43,7 @@ def test_few_or_no_elements(values):
 def test_the_addresses_are_given_back():
     def mapped():
         text = Path("/proc/self/statm").read_text(encoding="ascii")
-        return int(text.split()[0]) * resource.getpagesize()
+        return int(text.split()[0]) * mmap.PAGESIZE
 
     before = mapped()
     array = far_apart(np.ones(3), (2**40,))

@@ -188,6 +188,26 @@ def test_a_gpu_has_the_same_functions(kind, architecture):
     assert compile_for(evaluation(texts, kind), architecture).resources["evaluate"].registers > 0
 
 
+@pytest.mark.parametrize("checked", [False, True])
+@pytest.mark.parametrize(
+    ("expression", "loses"),
+    [
+        ("x * x + y", {False: True, True: False}),
+        ("__fadd_rn(x * x, y)", {False: True, True: True}),
+        ("__fmul_rn(x, x) + y", {False: True, True: True}),
+        ("fmaf(x, x, y)", {False: False, True: False}),
+    ],
+)
+def test_products_and_sums_are_fused_on_demand(expression, loses, checked):
+    source = kernel("rounds", f"out[0] = {expression};", "float* out, float x, float y")
+    x = np.float32(1 + 2**-23)
+    for fused, zero in loses.items():
+        out = np.full(1, NAN, np.float32)
+        module = compile_on_cpu(source, fused=fused, checked=checked)
+        module.launch("rounds", (1,), (1,), (out, x, -(x * x)))
+        assert_close(out, [0.0 if zero else 2.0**-46], rtol=0)
+
+
 # ------------------------------------------------------------------------- what it lacks
 LACKING = {
     "out[0] = __expf(1.0f);": "__expf",

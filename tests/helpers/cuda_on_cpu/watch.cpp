@@ -51,6 +51,9 @@ bool is_before_me(unsigned thread, std::uint32_t clock)
                             clock < state.seen[me][thread % warp_size]);
 }
 
+// An access at most so far behind an array is taken for one that was meant for it.
+constexpr std::size_t close = 1 << 20;
+
 struct Access {
     std::uintptr_t address;
     std::size_t size;
@@ -63,7 +66,7 @@ struct Access {
     bool is_shared() const
     {
         if (state.dynamic.begin && address + size > state.dynamic.begin &&
-            address < state.dynamic.begin + 227 * 1024) {
+            address < state.dynamic.begin + dynamic_capacity) {
             if (holds(state.dynamic, address, size)) return true;
             fail(place, "it %s %zu bytes at byte %td of dynamic shared memory, which has %zu",
                  verb(), size, std::ptrdiff_t(address - state.dynamic.begin),
@@ -86,7 +89,7 @@ struct Access {
                 nearest = &range;
         }
         if (readable) fail(place, "it writes %zu bytes to an array that is read-only", size);
-        if (nearest)
+        if (nearest && address < nearest->end + close)
             fail(place, "it %s %zu bytes outside all arrays: at byte %zu of one that has %zu",
                  verb(), size, std::size_t(address - nearest->begin),
                  std::size_t(nearest->end - nearest->begin));
