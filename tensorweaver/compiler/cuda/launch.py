@@ -22,10 +22,9 @@ WARP = 32
 THREADS = 256
 """Threads of a block, where nothing else decides."""
 
-LARGEST = 1024
-"""The most threads that a block may have, on every device."""
-
 MOST_BLOCKS = 1 << 14
+"""Many more than run at once, so that none of them is waited for long."""
+
 MANY_ROWS = 1 << 14
 """So many rows occupy a device with a thread each."""
 

@@ -24,19 +24,18 @@ class ResidentRows(EvenRows):
         """Every element that any pass needs."""
         nodes = dict.fromkeys(node for step in self.schedule.passes for node in step.inputs)
         self.text.line(f"const int phase = {self.phase()};")
-        self.read_elements(tuple(nodes), backwards=False)
+        self.read_elements(tuple(nodes))
 
     def online(self, number: int) -> None:
         """No two passes are one: reading again costs nothing."""
 
-    def place(self, *, backwards: bool) -> None:
-        """Where the `u`-th vector in hand lies in its row."""
-        del backwards  # there is one tile
+    def place(self) -> None:
+        """Where the `u`-th vector in hand lies in its row, of which there is one tile."""
         start = f"(u * group + lane) * {self.shape.neighbours}"
         self.text.line(f"const int place = {start} - phase;")
 
     @contextmanager
-    def tiles(self, number: int, inputs: tuple[Node, ...]) -> Iterator[None]:
+    def tiles(self, inputs: tuple[Node, ...]) -> Iterator[None]:
         """The only one, which has been read."""
-        del number, inputs
+        del inputs
         yield

@@ -46,26 +46,14 @@ class EvenRows(Writer):
         }
         self.kept: dict[Node, str] = {}
         self.made: dict[int, str] = {}
+        self.backwards = False
         self.row = Scope(self.text, self.real, self.row_value, self.names)
 
     def words(self) -> tuple[str, ...]:
         """The names that the kernel's own text uses."""
-        own = (
-            "lane",
-            "first",
-            "row",
-            "alive",
-            "size",
-            "phase",
-            "tile",
-            "tiles",
-            "u",
-            "place",
-            "k",
-            "from",
-            "upto",
-        )
-        return (*super().words(), *own, "inside", "rows_at_once", "before")
+        of_rows = ("lane", "first", "row", "alive", "size", "phase", "rows_at_once")
+        of_elements = ("tile", "tiles", "u", "place", "from", "upto", "inside", "before")
+        return (*super().words(), *of_rows, *of_elements)
 
     # ------------------------------------------------------------------------------ where it lies
     def steps(self, array: Array) -> list[str]:
@@ -214,7 +202,7 @@ class EvenRows(Writer):
             self.kept[node] = text.fresh(f"{self.names.get(node, node.name)}_kept")
             text.line(f"real {self.kept[node]}[{self.shape.elements}];")
         after = self.schedule.passes[number + 1].inputs if online else ()
-        with self.tiles(number, tuple(dict.fromkeys((*step.inputs, *after)))):
+        with self.tiles(tuple(dict.fromkeys((*step.inputs, *after)))):
             if online:
                 self.online_elements(number, online, names, partners)
             else:
@@ -227,14 +215,15 @@ class EvenRows(Writer):
             self.row.known[node] = self.row.variable(node, f"over_group({name}, group).value()")
 
     @contextmanager
-    def tiles(self, number: int, inputs: tuple[Node, ...]) -> Iterator[None]:
+    def tiles(self, inputs: tuple[Node, ...]) -> Iterator[None]:
         """Tile after tile, all reads of one first; forwards and backwards in turn."""
         text = self.text
         with text.block("for (long long tile = 0; tile < tiles; ++tile)"):
-            self.read_elements(inputs, backwards=number % 2 == 1)
+            self.read_elements(inputs)
             yield
+        self.backwards = not self.backwards
 
-    def read_elements(self, nodes: tuple[Node, ...], *, backwards: bool) -> None:
+    def read_elements(self, nodes: tuple[Node, ...]) -> None:
         """Elements as they are in memory, all reads before the first use."""
         text, shape = self.text, self.shape
         for node in nodes:
@@ -242,13 +231,13 @@ class EvenRows(Writer):
             text.line(f"{kind} {self.reads[node]}[{shape.unroll}];")
         if nodes:
             with text.unrolled("u", shape.unroll):
-                self.place(backwards=backwards)
+                self.place()
                 for node in nodes:
                     text.line(f"{self.reads[node]}[u] = {self.read(self.arrays[node])};")
 
-    def place(self, *, backwards: bool) -> None:
+    def place(self) -> None:
         """Where the `u`-th vector in hand lies in its row."""
-        tile = "(tiles - 1 - tile)" if backwards else "tile"
+        tile = "(tiles - 1 - tile)" if self.backwards else "tile"
         start = f"({tile} * {self.shape.unroll} + u) * group + lane"
         self.text.line(f"const long long place = ({start}) * {self.shape.neighbours} - phase;")
 
@@ -259,7 +248,7 @@ class EvenRows(Writer):
         """
         text, (together, unroll, *_) = self.text, self.shape
         with text.unrolled("u", unroll):
-            self.place(backwards=number % 2 == 1)
+            self.place()
             if sums:
                 text.line("const int from = place < 0 ? static_cast<int>(-place) : 0;")
                 many = f"size - place < {together} ? size - place : {together}"

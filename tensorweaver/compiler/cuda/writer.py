@@ -46,7 +46,6 @@ class Shape(NamedTuple):
     neighbours: int
     unroll: int
     threads: int
-
     many_registers: bool = False
 
     @property
@@ -205,7 +204,8 @@ class Writer:
             self.text.line(f"{name} = over_group({name}, blockDim.x);")
             with self.text.block("if (threadIdx.x == 0)"):
                 out = f"divisor, divisor_at, {name}_quotient, {name}_count"
-                slot = f"{place} * all_blocks + first_block + blockIdx.x"
+                before = f"{place} * all_blocks + " if place else ""
+                slot = f"{before}first_block + blockIdx.x"
                 self.text.line(f"if (all_blocks == 1) settle({name}.total(), {out});")
                 self.text.line(f"else partial[{slot}] = {name};")
 

@@ -84,6 +84,13 @@ def test_the_text_names_the_steps_of_the_formula():
     assert "2.0f" in text
 
 
+def test_long_rows_are_read_forwards_and_then_backwards():
+    text = kernel_of("ce").source
+    first, second = text.split("// pass 1: max, sum")[1].split("// pass 3: results")
+    assert "(tiles - 1 - tile)" not in first
+    assert second.count("(tiles - 1 - tile)") == 2
+
+
 def test_the_text_needs_neither_gpu_nor_cupy():
     code = (
         "import sys; sys.modules['cupy'] = None\n"
