@@ -20,7 +20,7 @@ class FakeCuPy:
     def __init__(self):
         self.modules = []
         self.launches = []
-        self.entered = []
+        self.entered: list[int] = []
         runtime = SimpleNamespace(getDevice=lambda: 1)
         self.cuda = SimpleNamespace(runtime=runtime, Device=self.entered.append)
         self.empty = np.empty
