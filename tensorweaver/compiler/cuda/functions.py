@@ -141,6 +141,7 @@ __device__ __forceinline__ long long floor_quotient(long long x, long long y) {
 CALLED = frozenset(
     name
     for expression in REAL_EXPRESSIONS.values()
-    for name in re.findall(r"\w+", expression.replace("{f}", ""))
-) | {"expf", "log1pf", "fmod", "copysignf", "fabsf"}
+    for suffix in ("", "f")
+    for name in re.findall(r"[a-z]\w*", expression.replace("{f}", suffix))
+)
 """The functions that expressions call: no variable of a kernel hides one of them."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["FINISH", "ONLINE", "RESERVED", "SUMS", "preamble"]
+__all__ = ["FINISH", "RESERVED", "preamble"]
 
 NUMBERS = """
 struct float16 { unsigned short bits; };
@@ -329,11 +329,12 @@ def preamble(real: str, functions: str, *, online: bool) -> str:
     return "".join([*parts, *([ONLINE] if online else [])])
 
 
+CUDA = ("threadIdx", "blockIdx", "blockDim", "gridDim")
 RESERVED = frozenset(
     re.findall(
         r"^(?:struct|template|__device__)[^;]*?(\w+)(?=[({ ]*[({])",
         "".join([NUMBERS, ARRAYS, REDUCTIONS, *SUMS.values(), RESULTS, ONLINE]),
         re.MULTILINE,
     )
-) | {"real", "finish"}
+) | {"real", "Pack", "finish", *CUDA}
 """The functions and types of the preamble: no variable of a kernel hides one of them."""

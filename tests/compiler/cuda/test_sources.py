@@ -9,6 +9,9 @@ import pytest
 import tensorweaver as tw
 from tensorweaver.backends.cupy_launcher import OPTIONS
 from tensorweaver.compiler.compile import weave_cuda
+from tensorweaver.compiler.cuda.engine import CudaKernel
+from tensorweaver.compiler.graph import Graph, Level, input_node, operation
+from tensorweaver.compiler.schedule import Output
 from tensorweaver.errors import ArgumentError
 from tests.compiler.test_schedule import graph_of
 from tests.helpers.cuda_on_cpu import ARCHITECTURES, compile_for
@@ -131,19 +134,18 @@ def test_common_losses_and_dtypes_need_few_texts():
     assert len(texts) <= 12
 
 
-@pytest.mark.parametrize("name", ["exp", "float", "real", "load", "maximum", "place", "rows", "u"])
-def test_a_formula_may_use_the_words_of_the_text(name):
-    code = f"""
-@tw.rowwise
-def loss_of_words({name}_, targets):
-    xp = tw.array_namespace({name}_)
-    {name}s = xp.exp({name}_)
-    return xp.sum({name}s * targets, axis=-1)
-"""
-    scope = {"tw": tw}
-    exec(code.replace(f"{name}s", f"{name}" if name != "float" else "double"), scope)  # noqa: S102
-    text = scope["loss_of_words"].source("cuda")
-    compile_for(text, "sm_90", *OPTIONS)
+WORDS = "exp expf float real load Pack maximum place rows u sum threadIdx result_array inside"
+
+
+@pytest.mark.parametrize("word", WORDS.split())
+def test_a_formula_may_use_the_words_of_the_text(word):
+    argument, local = input_node(word), operation("exp", input_node(word))
+    total = operation("sum", operation("multiply", local, input_node("targets")))
+    graph = Graph((argument, input_node("targets")), (total, local), {local: word, total: word})
+    wanted = (Output(Level.SCALAR, total=True), Output(Level.ELEMENT))
+    kernel = CudaKernel(graph, wanted, "float32", rowwise=True)
+    for classes in (10, 1 << 20):
+        compiled(kernel, classes, "float32", "sm_90")
 
 
 def test_the_engine_of_other_arrays_is_not_chosen():
