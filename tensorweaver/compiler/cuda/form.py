@@ -21,7 +21,7 @@ __all__ = ["APART", "FEW_CLASSES", "Form", "pointwise_form", "row_form"]
 FEW_CLASSES = 128
 """Rows of at most so many classes are for a warp or less."""
 
-FEW = Shape(1, 4, THREADS)
+FEW = Shape(1, 6, THREADS)
 APART = Shape(1, 4, THREADS)
 
 LONG_THREADS = 1024

@@ -106,15 +106,16 @@ template <typename T, int N> struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N :
     T at[N];
 };
 
-template <int N, typename T>
-__device__ __forceinline__ bool together(const T *row, long long place, long long size) {
+// Places are counted by `int` where rows are short.
+template <int N, typename T, typename I>
+__device__ __forceinline__ bool together(const T *row, I place, I size) {
     const unsigned long long start = reinterpret_cast<unsigned long long>(row) + place * sizeof(T);
     return place >= 0 && place + N <= size && start % alignof(Pack<T, N>) == 0;
 }
 
 // What lies beyond a row counts as zeros.
-template <int N, typename T>
-__device__ __forceinline__ Pack<T, N> load(const T *row, long long place, long long size) {
+template <int N, typename T, typename I>
+__device__ __forceinline__ Pack<T, N> load(const T *row, I place, I size) {
     if (together<N>(row, place, size)) return *reinterpret_cast<const Pack<T, N> *>(row + place);
     Pack<T, N> found;
 #pragma unroll
@@ -123,10 +124,8 @@ __device__ __forceinline__ Pack<T, N> load(const T *row, long long place, long l
     return found;
 }
 
-template <int N, typename T>
-__device__ __forceinline__ void store(
-    T *row, long long place, long long size, const Pack<T, N> &values
-) {
+template <int N, typename T, typename I>
+__device__ __forceinline__ void store(T *row, I place, I size, const Pack<T, N> &values) {
     if (together<N>(row, place, size)) {
         *reinterpret_cast<Pack<T, N> *>(row + place) = values;
         return;

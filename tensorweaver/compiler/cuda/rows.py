@@ -109,7 +109,7 @@ class EvenRows(Writer):
         """One row of each group: its own values, and pass after pass over its elements."""
         text, passes = self.text, self.schedule.passes
         if passes:
-            text.line("const long long size = alive ? classes : 0;")
+            text.line(self.size())
         self.place_rows()
         for node in self.schedule.order:
             if node.level is Level.ROW and node.name == "input":
@@ -127,6 +127,10 @@ class EvenRows(Writer):
                     self.row.value(node)
             number += 2 if online else 1
         self.finish_row()
+
+    def size(self) -> str:
+        """How many elements of the row in hand there are: none where there is no row."""
+        return "const long long size = alive ? classes : 0;"
 
     def start_passes(self) -> None:
         """What all passes share."""
@@ -247,14 +251,15 @@ class EvenRows(Writer):
         added up.
         """
         text, (together, unroll, *_) = self.text, self.shape
+        read = elements_read(wanted, lambda node: self.is_kept_before(node, number))
+        rows = {node: self.label_of_row(node) for node in read if is_at_label(node)}
         with text.unrolled("u", unroll):
             self.place()
             if sums:
                 text.line("const int from = place < 0 ? static_cast<int>(-place) : 0;")
                 many = f"size - place < {together} ? size - place : {together}"
                 text.line(f"const int upto = {many};")
-            read = elements_read(wanted, lambda node: self.is_kept_before(node, number))
-            labels = {node: self.label_place(node) for node in read if is_at_label(node)}
+            labels = {node: self.label_place(label) for node, label in rows.items()}
             for i, name in self.made.items():
                 text.line(f"Pack<{self.filled[i].type}, {together}> {name};")
             with text.unrolled("n", together):
@@ -268,9 +273,12 @@ class EvenRows(Writer):
         """Whether an earlier pass has kept an element's value."""
         return node in self.kept and node not in self.schedule.passes[number].kept
 
-    def label_place(self, node: Node) -> str:
+    def label_of_row(self, node: Node) -> str:
+        """The label that an element's place is compared with."""
+        return self.row.known[node.arguments[1]]
+
+    def label_place(self, label: str) -> str:
         """Where among the neighbours in hand a label is; -1 if it is not."""
-        label = self.row.known[node.arguments[1]]
         name = self.text.fresh("label_place")
         found = f"static_cast<int>({label} - place)"
         far = f"{label} - place < 0 || {label} - place >= {self.shape.neighbours}"
