@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,21 +30,16 @@ class Coverage(NamedTuple):
     one_sided: list[Line]
 
 
-def coverage_of(place):
-    """The coverage of the kernels built in a folder, by every process."""
-    tool = Path(compiler()).with_name(Path(compiler()).name.replace("g++", "gcov"))
-    command = [str(tool), "--json-format", "--branch-probabilities", "--stdout", "kernels.o"]
-    answer = subprocess.run(command, cwd=place, check=True, capture_output=True).stdout
+def coverage_of(*places):
+    """The coverage of one text as it is built in some folders, by every process."""
     counts: Counter[int] = Counter()
     branches: Counter[tuple[int, int]] = Counter()
-    for file in json.loads(answer)["files"]:
-        if file["file"] == "kernels.cu":
-            for line in file["lines"]:  # a template's come once for each of its instances
-                number = line["line_number"]
-                counts[number] += line["count"]
-                for place_in_line, branch in enumerate(line["branches"]):
-                    branches[number, place_in_line] += branch["count"]
-    texts = source_in(place).splitlines()
+    for line in (line for place in places for line in lines_in(place)):
+        number = line["line_number"]  # comes once for each instance of a template
+        counts[number] += line["count"]
+        for branch, ways in enumerate(line["branches"]):
+            branches[number, branch] += ways["count"]
+    texts = source_in(places[0]).splitlines()
     missed = {number for number, count in counts.items() if not count}
     untaken = {number for (number, _), count in branches.items() if not count}
 
@@ -54,8 +49,19 @@ def coverage_of(place):
     return Coverage(len(counts), named(missed), named(untaken - missed))
 
 
+def lines_in(place):
+    """What gcov says of the lines of the text that is built in a folder."""
+    tool = Path(compiler()).with_name(Path(compiler()).name.replace("g++", "gcov"))
+    command = [str(tool), "--json-format", "--branch-probabilities", "--stdout", "kernels.o"]
+    answer = subprocess.run(command, cwd=place, check=True, capture_output=True).stdout
+    files = json.loads(answer)["files"]
+    return [line for file in files if file["file"] == "kernels.cu" for line in file["lines"]]
+
+
 def coverage_of_run():
     """The coverage of all covered kernels that this run has built, by their sources."""
-    links = [path for path in folder().glob("kernels-*") if path.is_symlink()]
-    places = [link.resolve() for link in sorted(links) if (link / "kernels.gcno").exists()]
-    return {source_in(place): coverage_of(place) for place in places}
+    places = defaultdict(list)
+    for link in sorted(folder().glob("kernels-*")):
+        if link.is_symlink() and (link / "kernels.gcno").exists():
+            places[source_in(link)].append(link.resolve())
+    return {source: coverage_of(*built) for source, built in places.items()}

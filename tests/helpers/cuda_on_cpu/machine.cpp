@@ -3,16 +3,12 @@
 //
 // A fiber begins on a stack of its own by makecontext; from then on it is left and entered by
 // _setjmp and _longjmp, which make no system call. Having run its thread, it waits for the next
-// block. What cannot go on, for a barrier or a shuffle lacks a thread, is told, and ends the launch.
+// block. Where a barrier or a shuffle lacks a thread for ever, that is told and ends the launch.
 
 #include "machine.h"
 
-#include <csetjmp>
-#include <csignal>
-#include <cstdarg>
 #include <cstdio>
 #include <cstring>
-#include <dlfcn.h>
 #include <link.h>
 #include <sys/mman.h>
 #include <ucontext.h>
@@ -20,7 +16,7 @@
 using namespace machine;
 
 extern "C" {
-Index threadIdx, blockIdx, blockDim, gridDim;  // as the kernels see them
+Index threadIdx, blockIdx, blockDim, gridDim;
 }
 
 namespace machine {
@@ -29,7 +25,7 @@ State state;
 
 namespace {
 
-// ---------------------------------------------------------------------------------- threads
+// ------------------------------------------------------------------------------ threads
 enum class Doing { ready, barrier, rendezvous, finished };
 
 enum Operation { syncwarp, shuffle, shuffle_xor, shuffle_down, ballot, any, all };
@@ -44,10 +40,10 @@ struct Thread {
     unsigned mask;
     std::uint64_t value, result;
 
-    bool begun;
-    jmp_buf left;       // where the fiber was left
-    ucontext_t first;   // where it begins
     Index index;
+    bool begun;
+    jmp_buf left;      // where its fiber was left
+    ucontext_t first;  // where that begins
 };
 
 Thread threads[most_threads];
@@ -56,10 +52,7 @@ unsigned thread_count, finished_count, at_barrier;
 // Those that can go on: a ring, so that they come in turn where the order is not shuffled.
 unsigned ring[most_threads], ring_begin, ring_count;
 
-jmp_buf scheduler, failed;
-char message[1024];
-std::ptrdiff_t failed_at;  // in the module's file, 0 where that says nothing
-volatile sig_atomic_t running;
+jmp_buf scheduler;
 std::uint64_t random_state;
 
 std::uint64_t random_below(std::uint64_t bound)
@@ -90,9 +83,8 @@ unsigned next_ready()
     return thread;
 }
 
-// ---------------------------------------------------------------------------------- fibers
-constexpr std::size_t page = 64 * 1024;  // of any size that a system has
-constexpr std::size_t stack_size = 8 * page, stack_stride = stack_size + page;
+// ------------------------------------------------------------------------------ fibers
+constexpr std::size_t stack_stride = stack_size + page;
 char* stacks;  // each with a page below it that nobody may touch
 
 void leave()
@@ -128,19 +120,18 @@ void enter(unsigned number)
     setcontext(&thread.first);
 }
 
-bool make_stacks()
+void make_stacks()
 {
-    if (stacks) return true;
+    if (stacks) return;
     void* place = mmap(nullptr, most_threads * stack_stride, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (place == MAP_FAILED) return false;
+    if (place == MAP_FAILED) fail(nullptr, "no memory for the threads' stacks");
     stacks = static_cast<char*>(place);
     for (unsigned number = 0; number < most_threads; ++number)
         mprotect(stacks + number * stack_stride, page, PROT_NONE);
-    return true;
 }
 
-// ---------------------------------------------------------------------------------- what is wrong
+// ------------------------------------------------------------------------------ what is wrong
 struct Description {
     char text[160];
 
@@ -191,64 +182,7 @@ unsigned missing_lane(unsigned number)
          Description(other).text);
 }
 
-void on_signal(int number, siginfo_t* information, void* context)
-{
-    if (!running) {  // not ours: the instruction runs again, and ends the process as it would have
-        std::signal(number, SIG_DFL);
-        return;
-    }
-    void* place = nullptr;
-#if defined(__x86_64__)
-    place = reinterpret_cast<void*>(
-        static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_RIP]);
-#elif defined(__aarch64__)
-    place = reinterpret_cast<void*>(static_cast<ucontext_t*>(context)->uc_mcontext.pc);
-#endif
-    char* address = static_cast<char*>(information->si_addr);
-    if (number == SIGILL || number == SIGTRAP)
-        fail(place, "an operation whose result C++ leaves undefined");
-    if (number == SIGFPE) fail(place, "an integer is divided by zero");
-    char* stack = reinterpret_cast<char*>(state.stack.begin);
-    if (address >= stack - page && address < stack)
-        fail(place, "more than %zu bytes of local variables", stack_size);
-    fail(place, "an access to address %p, which is not there", information->si_addr);
-}
-
-constexpr int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE};
-constexpr unsigned signal_count = sizeof signals / sizeof *signals;
-
-// Turns what would kill the process into an error of the launch, and back again at its end.
-class Signals {
-public:
-    Signals()
-    {
-        struct sigaction action = {};
-        action.sa_sigaction = on_signal;
-        action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
-        stack_t stack = {};
-        stack.ss_sp = room;
-        stack.ss_size = sizeof room;
-        sigaltstack(&stack, &stack_before);
-        for (unsigned i = 0; i < signal_count; ++i) sigaction(signals[i], &action, &before[i]);
-        running = 1;
-    }
-
-    ~Signals()
-    {
-        running = 0;
-        for (unsigned i = 0; i < signal_count; ++i) sigaction(signals[i], &before[i], nullptr);
-        sigaltstack(&stack_before, nullptr);
-    }
-
-private:
-    static char room[page];
-    stack_t stack_before;
-    struct sigaction before[signal_count];
-};
-
-char Signals::room[page];
-
-// ---------------------------------------------------------------------------------- memory
+// ------------------------------------------------------------------------------ memory
 struct Module { const void* anywhere; Range image, shared; };
 
 int find_module(dl_phdr_info* object, std::size_t, void* found)
@@ -306,7 +240,7 @@ void check_guard()
                  state.launch->shared_bytes + i, state.launch->shared_bytes);
 }
 
-// ---------------------------------------------------------------------------------- a launch
+// ------------------------------------------------------------------------------ a launch
 void run_block()
 {
     state.first_of_block = ++state.interval;
@@ -348,11 +282,7 @@ struct Order {
 
 void prepare(const Launch& launch)
 {
-    state.launch = &launch;
-    state.thread = 0;
     state.first_of_launch = ++state.interval;
-    gridDim = launch.grid;
-    blockDim = launch.block;
     thread_count = launch.block.x * launch.block.y * launch.block.z;
     random_state = launch.seed;
     for (unsigned number = 0; number < thread_count; ++number)
@@ -371,37 +301,7 @@ void prepare(const Launch& launch)
 
 }  // namespace
 
-namespace machine {
-
-const char* name_of(unsigned thread)
-{
-    static char texts[8][48];
-    static unsigned next;
-    char* text = texts[next++ % 8];
-    Index index = threads[thread].index;
-    std::snprintf(text, sizeof *texts, "(%u, %u, %u)", index.x, index.y, index.z);
-    return text;
-}
-
-void fail(void* place, const char* format, ...)
-{
-    int size = std::snprintf(message, sizeof message,
-                             "kernel %s, block (%u, %u, %u), thread %s: ",
-                             state.launch->kernel->name, blockIdx.x, blockIdx.y, blockIdx.z,
-                             name_of(state.thread));
-    va_list values;
-    va_start(values, format);
-    std::vsnprintf(message + size, sizeof message - size, format, values);
-    va_end(values);
-    Dl_info module;
-    bool known = place && dladdr(place, &module);
-    failed_at = known ? static_cast<char*>(place) - static_cast<char*>(module.dli_fbase) : 0;
-    _longjmp(failed, 1);
-}
-
-}  // namespace machine
-
-// ---------------------------------------------------------------------------------- the kernels' door
+// ------------------------------------------------------------------------------ the kernels' door
 extern "C" void cuda_on_cpu_barrier(int line)
 {
     Thread& me = threads[state.thread];
@@ -410,8 +310,9 @@ extern "C" void cuda_on_cpu_barrier(int line)
     if (++at_barrier == thread_count) {
         for (unsigned number = 0; number < thread_count; ++number)
             if (threads[number].line != line)
-                fail(nullptr, "it waits at __syncthreads() of line %d, thread %s at that of line %d",
-                     line, name_of(number), threads[number].line);
+                fail(nullptr,
+                     "it waits at __syncthreads() of line %d, thread %s at that of line %d", line,
+                     name_of(number), threads[number].line);
         at_barrier = 0;
         ++state.interval;
         for (unsigned number = 0; number < thread_count; ++number) make_ready(number);
@@ -425,7 +326,7 @@ std::uint64_t shuffled(unsigned base, unsigned lane)
 {
     const Thread& me = threads[base + lane];
     unsigned first = lane & ~unsigned(me.width - 1), last = first + me.width - 1;
-    auto operand = unsigned(me.operand), from = lane;
+    auto operand = unsigned(me.operand) % warp_size, from = lane;
     if (me.operation == shuffle) {
         from = first + (operand & unsigned(me.width - 1));
     } else {
@@ -502,23 +403,22 @@ extern "C" unsigned long long cuda_on_cpu_rendezvous(int operation, unsigned mas
     return me.result;
 }
 
-// ---------------------------------------------------------------------------------- Python's door
-extern "C" const char* cuda_on_cpu_message() { return message; }
-extern "C" std::ptrdiff_t cuda_on_cpu_failed_at() { return failed_at; }
-
+// ------------------------------------------------------------------------------ Python's door
 // 0, or 1 where a message tells what went wrong.
 extern "C" int cuda_on_cpu_launch(const Launch* launch)
 {
-    if (!make_stacks()) {
-        std::snprintf(message, sizeof message, "no memory for the threads' stacks");
-        return 1;
-    }
-    forget_memory();
+    state.launch = launch;
+    state.thread = 0;
+    gridDim = launch->grid;
+    blockDim = launch->block;
+    blockIdx = {0, 0, 0};
     Signals signals;
     if (_setjmp(failed) != 0) {
         for (Thread& thread : threads) thread.begun = false;
         return 1;
     }
+    make_stacks();
+    forget_memory();
     prepare(*launch);
     std::uint64_t across = launch->grid.x, down = launch->grid.y;
     std::uint64_t count = across * down * launch->grid.z;

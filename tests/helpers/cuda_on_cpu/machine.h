@@ -1,7 +1,9 @@
-// What the machine (machine.cpp) and its watch (watch.cpp) know of each other.
+// What the parts of the machine know of each other: machine.cpp, failing.cpp and watch.cpp.
 
 #pragma once
 
+#include <csetjmp>
+#include <csignal>
 #include <cstddef>
 #include <cstdint>
 
@@ -9,6 +11,9 @@ namespace machine {
 
 constexpr unsigned warp_size = 32, most_threads = 1024;
 constexpr std::size_t dynamic_capacity = 227 * 1024;  // as stand_in.h and runner.py have it
+
+constexpr std::size_t page = 64 * 1024;  // at least one of any system
+constexpr std::size_t stack_size = 8 * page;
 
 struct Index { unsigned x, y, z; };
 
@@ -57,7 +62,26 @@ extern State state;
 [[noreturn]] void fail(void* place, const char* format, ...)
     __attribute__((format(printf, 2, 3)));
 
-void forget_memory();  // of earlier launches, if there is much of it
+extern std::jmp_buf failed;  // where the launch ends then
+
+// While it lives, what would kill the process ends the launch.
+constexpr unsigned signal_count = 5;
+class Signals {
+public:
+    Signals();
+    ~Signals();
+
+private:
+    stack_t stack_before;
+    struct sigaction before[signal_count];
+};
+
 const char* name_of(unsigned thread);  // "(3, 0, 0)", good until eight more are named
 
+void forget_memory();  // of earlier launches, if there is much of it
+
 }  // namespace machine
+
+extern "C" {
+extern machine::Index threadIdx, blockIdx, blockDim, gridDim;  // as the kernels see them
+}

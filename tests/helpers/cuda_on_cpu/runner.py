@@ -93,10 +93,11 @@ def compile_on_cpu(source, *, checked=False, fused=False, covered=None):
         Round a product and the sum it goes into once, as CUDA's compilers do unless they are told
         not to; where the stand-in does so is its own affair.
     covered : bool
-        Count which lines run; left out, where `TENSORWEAVER_COVER_KERNELS` is set.
+        Count which lines run. Left out, it is so where `TENSORWEAVER_COVER_KERNELS` is set, but for
+        fused code, whose lines an optimiser has moved.
     """
     if covered is None:
-        covered = bool(os.environ.get("TENSORWEAVER_COVER_KERNELS"))
+        covered = bool(os.environ.get("TENSORWEAVER_COVER_KERNELS")) and not fused
     rounding = fusing() if fused else EXACT
     options = (*rounding, *(CHECKED if checked else ()), *(COVERED if covered else ()))
     path, names = build_kernels(source, *options)

@@ -77,8 +77,8 @@ PROCESS = """
     import sys
     import numpy as np
     from tests.helpers.cuda_on_cpu import compile_on_cpu
-    module = compile_on_cpu(sys.argv[1], covered=True)
-    module.launch("shared", (1,), (1,), (np.float32([float(sys.argv[2])]),))
+    module = compile_on_cpu(sys.argv[1], covered=True, checked=sys.argv[2] == "checked")
+    module.launch("shared", (1,), (1,), (np.array([sys.argv[-1]], np.float32),))
 """
 SUMMARY = """
     import sys
@@ -107,7 +107,18 @@ def test_a_run_counts_what_all_of_its_processes_do(tmp_path, pytestconfig):
 
     run(PROCESS, "3")
     assert run(SUMMARY) == "[7]"
-    run(PROCESS, "-3")
-    assert run(SUMMARY) == "[]"
+    run(PROCESS, "2")
+    assert run(SUMMARY) == "[7]"
     assert len(list((tmp_path / "cuda-on-cpu").glob("kernels-*"))) == 2  # built once, and its link
-    assert kernel("absent", "") not in run(SUMMARY)
+    run(PROCESS, "checked", "-3")  # built in another way, of the same text
+    assert run(SUMMARY) == "[]"
+    assert len(list((tmp_path / "cuda-on-cpu").glob("kernels-*"))) == 4
+
+
+def test_a_run_counts_by_itself_where_that_is_asked_for(monkeypatch):
+    monkeypatch.setenv("TENSORWEAVER_COVER_KERNELS", "1")
+    source = kernel("asked", "")
+    assert compile_on_cpu(source).covered
+    assert not compile_on_cpu(source, fused=True).covered
+    monkeypatch.delenv("TENSORWEAVER_COVER_KERNELS")
+    assert not compile_on_cpu(kernel("unasked", "")).covered

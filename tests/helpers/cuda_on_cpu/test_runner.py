@@ -120,6 +120,7 @@ SHUFFLES = {
     "__shfl_xor_sync(0xffffffffu, lane, 5)": lambda lane: lane ^ 5,
     "__shfl_xor_sync(0xffffffffu, lane, 12, 8)": lambda lane: np.where(lane & 8, lane ^ 12, lane),
     "__shfl_down_sync(0xffffffffu, lane, 3)": lambda lane: np.where(lane < 29, lane + 3, lane),
+    "__shfl_down_sync(0xffffffffu, lane, 35)": lambda lane: np.where(lane < 29, lane + 3, lane),
     "__shfl_down_sync(0xffffffffu, lane, 3, 4)": lambda lane: lane + 3 * (lane % 4 == 0),
     "(int)__ballot_sync(0xffffffffu, lane % 3 == 0)": lambda lane: np.full(32, 0x49249249),
     "__any_sync(0xffffffffu, lane == 31)": lambda lane: np.full(32, 1),

@@ -190,7 +190,7 @@ void machine::forget_memory()
     page_count = 0;
 }
 
-// ---------------------------------------------------------------------------------- the compiler's door
+// ------------------------------------------------------------ the compiler's door
 // In the call itself, and not behind it, where the next line may begin.
 #define HERE (static_cast<char*>(__builtin_return_address(0)) - 1)
 #define ACCESS(size)                                                                         \
