@@ -127,6 +127,16 @@ def gpu(session: nox.Session) -> None:
     run(session, "-m", "pytest", *arguments, *session.posargs)
 
 
+@nox.session(name="cuda-on-cpu", tags=["matrix"])
+def cuda_on_cpu(session: nox.Session) -> None:
+    """Run the CUDA kernels on the CPU, and compile them for two GPUs; needs g++ and no GPU."""
+    install(session, "-e", ".[test]", *group("cuda-on-cpu"))
+    session.env["TENSORWEAVER_REQUIRE_CUDA_ON_CPU"] = "1"  # no test may skip for want of a compiler
+    run_tests(session, "tests/helpers/cuda_on_cpu", "tests/compiler/cuda")
+    arguments = ("--engine", "cuda", "tests/accuracy", "tests/losses", "tests/loss")
+    run_tests(session, *arguments, "--ignore=tests/loss/engines")
+
+
 # ---------------------------------------------------------------------- the code itself
 @nox.session(venv_backend="none", requires=["light"])
 def lint(session: nox.Session) -> None:

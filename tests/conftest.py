@@ -20,6 +20,7 @@ import pytest
 from tests.helpers.arrays import LIBRARIES, make_array, to_host
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
+CUDA = "cuda"
 SEED = pytest.StashKey[int]()
 BACKENDS = pytest.StashKey[tuple[str, ...]]()
 
@@ -48,7 +49,8 @@ def pytest_addoption(parser):
     group.addoption(
         "--engine",
         metavar="NAME",
-        help="who computes losses of NumPy arrays; see tensorweaver.set_engine",
+        help="who computes losses of NumPy arrays; see tensorweaver.set_engine. cuda: the kernels "
+        "for GPUs, run on the CPU, with NumPy arrays in the place of a GPU's",
     )
     group.addoption(
         "--seed", type=int, help="seed of the rng fixture; random without it, 0 where CI=true"
@@ -60,7 +62,7 @@ def pytest_configure(config):
         config.option.seed = 0 if IN_CI else random.SystemRandom().randrange(2**32)
     config.stash[SEED] = config.option.seed
     config.stash[BACKENDS] = chosen_backends(config.option.backend)
-    if config.option.engine:
+    if config.option.engine and config.option.engine != CUDA:
         os.environ["TENSORWEAVER_ENGINE"] = config.option.engine
     if "TENSORWEAVER_CACHE" not in os.environ:  # the user's own stays as it is
         folder = tempfile.mkdtemp(prefix="tensorweaver-tests-")
@@ -82,6 +84,8 @@ def chosen_backends(options):
 def pytest_report_header(config):
     backends = ", ".join(config.stash[BACKENDS])
     engine = os.environ.get("TENSORWEAVER_ENGINE", "of each call's choice")
+    if config.option.engine == CUDA:
+        engine = "cuda, run on the CPU"
     seed = config.stash[SEED]
     return f"tensorweaver: backends {backends}; engine {engine}; repeat with --seed {seed}"
 
@@ -156,6 +160,20 @@ def to_array(backend):
 def to_numpy(backend):
     """`to_numpy(array)` copies an array or a Tensor of the backend under test to the host."""
     return to_host
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kernels_on_the_cpu(request):
+    """Under `--engine cuda` the launcher that computes losses of NumPy arrays, else None."""
+    if request.config.option.engine != CUDA:
+        yield None
+        return
+    from tests.helpers.cuda_engine import Launcher, computes_numpy
+
+    with pytest.MonkeyPatch.context() as patch:
+        launcher = Launcher()
+        computes_numpy(patch, launcher)
+        yield launcher
 
 
 @pytest.fixture

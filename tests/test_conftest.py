@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from tests.helpers.cuda_on_cpu.building import compiler
+
 SUITE = """
 import numpy as np
 import pytest
@@ -17,6 +19,13 @@ def test_random(rng):
 
 def test_fails(rng):
     pytest.fail("on purpose")
+
+def test_engine(kernels_on_the_cpu):
+    import tensorweaver as tw
+
+    assert tw.huber_loss(np.zeros(3), np.ones(3)) == 0.5
+    launcher = kernels_on_the_cpu
+    print("KERNELS", None if launcher is None else launcher.launches.total())
 """
 
 
@@ -80,7 +89,7 @@ def test_a_missing_backend_skips_with_its_reason_or_fails_on_demand(pytest_on_su
 def test_the_matrix_marker_selects_what_depends_on_the_backend(pytest_on_suite):
     code, output = pytest_on_suite("-m", "matrix")
     assert code == pytest.ExitCode.OK
-    assert "1 passed, 2 deselected" in output
+    assert "1 passed, 3 deselected" in output
 
 
 def test_the_seed_decides_the_numbers_and_is_printed_on_failure(pytest_on_suite):
@@ -89,3 +98,12 @@ def test_the_seed_decides_the_numbers_and_is_printed_on_failure(pytest_on_suite)
     _, other = pytest_on_suite("--seed", "8")
     assert drawn(first)[0] == drawn(again)[0] != drawn(other)[0]
     assert first.count("repeat with --seed 7") == 2  # in the header and below the failure
+
+
+def test_kernels_for_gpus_compute_where_they_are_chosen(pytest_on_suite):
+    compiler()  # skips where there is none
+    _, output = pytest_on_suite("--engine", "cuda", "-k", "engine")
+    assert "engine cuda, run on the CPU" in output
+    assert "KERNELS 1" in output
+    _, output = pytest_on_suite("-k", "engine")
+    assert "KERNELS None" in output

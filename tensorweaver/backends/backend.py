@@ -62,7 +62,8 @@ class Backend(Execution):
     namespace_path: ClassVar[str]
     #: Its array classes, as (module, attribute): looked up only in modules already imported.
     array_classes: ClassVar[tuple[tuple[str, str], ...]]
-    #: Who runs compiled formulas: "interpret" calls the library's own functions one by one.
+    #: Who runs compiled formulas: "interpret" calls the library's own functions one by one, "cuda"
+    #: one kernel for all of them.
     engine: ClassVar[str] = "interpret"
     #: May two arrays lie on different devices? Where not, nobody spends time on asking.
     many_devices: ClassVar[bool] = True
@@ -166,6 +167,10 @@ class Backend(Execution):
 
     def pinned_device(self, array: Array) -> Any:
         """The device that the array insists on; None where the library moves it as needed."""
+        return self.device(array)
+
+    def device_key(self, array: Array) -> Any:
+        """The device as something that hashes, and that is taken for the device everywhere here."""
         return self.device(array)
 
     def wait(self, array: Array) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from tensorweaver.backends.backend import Array, Backend
+from tensorweaver.backends.cupy_launcher import LAUNCHER, CuPyLauncher
 from tensorweaver.backends.importing import installed, load
 
 __all__ = ["CuPyBackend"]
@@ -19,7 +20,12 @@ class CuPyBackend(Backend):
     extra = 'pip install "tensorweaver[cuda13]" (or "tensorweaver[cuda12]" for CUDA 12)'
     namespace_path = "array_api_compat.cupy"
     array_classes = (("cupy", "ndarray"),)
+    engine = "cuda"
     takes_dlpack = True
+
+    def launcher(self) -> CuPyLauncher:
+        """CuPy's compiler, memory pool and current stream."""
+        return LAUNCHER
 
     def constant(self, value: float, dtype: str, device: Any) -> Any:
         """A NumPy scalar of the dtype: it travels with the launch, not by a copy."""
@@ -45,6 +51,10 @@ class CuPyBackend(Backend):
                 return None
             found = "CUDA counts 0 devices"
         return f"CuPy is installed but no CUDA GPU (or driver) was found: {found}; {remedy}"
+
+    def device_key(self, array: Array) -> Any:
+        """Its number: CuPy's devices do not hash."""
+        return array.device.id
 
     def move(self, array: Array, device: Any) -> Array:
         """CuPy copies to the device that is current."""

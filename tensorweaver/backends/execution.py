@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
+    from tensorweaver.backends.launching import Launcher
+
 __all__ = ["Derivatives", "Execution"]
 
 NOTHING: AbstractContextManager[None] = nullcontext()
@@ -52,6 +54,10 @@ class Execution:
     wants_classes_last: ClassVar[bool] = False
     #: Has it differentiation of its own, which should learn our derivatives?
     differentiates: ClassVar[bool] = False
+
+    def launcher(self) -> Launcher:
+        """Who launches CUDA kernels; for libraries whose `engine` is "cuda"."""
+        raise NotImplementedError
 
     def functions(self, axis: int) -> dict[str, Callable[..., Any]]:
         """What a kernel calls in place of the standard's function of that name, for rows along

@@ -32,6 +32,7 @@ from tensorweaver.compiler.trace import trace
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tensorweaver.compiler.cuda.engine import CudaKernel
     from tensorweaver.compiler.fused import FusedKernel
     from tensorweaver.compiler.schedule import Output
 
@@ -47,6 +48,7 @@ __all__ = [
     "reduces_rows",
     "trace_formula",
     "weave",
+    "weave_cuda",
     "weave_fused",
 ]
 
@@ -129,3 +131,12 @@ def weave_fused(
 ) -> FusedKernel:
     """A kernel that computes `graph` block by block on NumPy arrays, by `engine`."""
     return fused_kernels(engine)(prepare(graph), outputs, dtype, rowwise=rowwise)
+
+
+def weave_cuda(
+    graph: Graph, outputs: tuple[Output, ...], dtype: str, *, rowwise: bool
+) -> CudaKernel:
+    """A kernel that computes `graph` on a GPU."""
+    from tensorweaver.compiler.cuda.engine import CudaKernel
+
+    return CudaKernel(prepare(graph), outputs, dtype, rowwise=rowwise)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tensorweaver.errors import ArgumentError, BackendUnavailableError
 
 if TYPE_CHECKING:
+    from tensorweaver.backends import Backend
     from tensorweaver.compiler.fused import FusedKernel
 
 __all__ = [
@@ -101,7 +102,7 @@ def set_engine(name: str | None) -> None:
 def engine_named(name: str) -> str | None:
     """The engine of that name, which may be another name of it; None for no engine's."""
     found = OTHER_NAMES.get(name, name)
-    return found if found in ENGINES else None
+    return found if found in {*ENGINES, "cuda"} else None
 
 
 def usable(name: Any) -> str:
@@ -113,6 +114,11 @@ def usable(name: Any) -> str:
     if found is None:
         known = ", ".join(map(repr, ENGINES))
         message = f"unknown engine {name!r}: choose one of {known}, or None to let each call choose"
+        raise ArgumentError(message)
+    if found == "cuda":
+        message = (
+            "the engine 'cuda' is that of CuPy arrays, always: for NumPy arrays choose another"
+        )
         raise ArgumentError(message)
     if found == "llvm" and not has_llvmlite():
         fault = fault_of_llvmlite() or NOT_INSTALLED
@@ -155,10 +161,12 @@ def overruled() -> Engine | None:
     return Engine(name, f"chosen by {ENVIRONMENT_VARIABLE}")
 
 
-def engine_for(backend: str, elements: int, *, rowwise: bool) -> Engine:
+def engine_for(backend: Backend, elements: int, *, rowwise: bool) -> Engine:
     """Who computes a loss of so many elements of that library."""
-    if backend != "numpy":
-        return Engine("interpret", f"{backend} runs its own functions")
+    if backend.engine == "cuda":
+        return Engine("cuda", f"{backend.name} runs one kernel for the whole formula")
+    if backend.name != "numpy":
+        return Engine("interpret", f"{backend.name} runs its own functions")
     insisted = overruled()
     if insisted is not None:
         return insisted

@@ -1,4 +1,4 @@
-"""What the engines for large NumPy arrays have in common: from whole arrays to blocks and back."""
+"""What the engines that fuse have in common: for NumPy, from whole arrays to blocks and back."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ if TYPE_CHECKING:
     from tensorweaver.compiler.graph import Graph, Node
     from tensorweaver.compiler.schedule import Output
 
-__all__ = ["FusedKernel"]
+__all__ = ["FusedKernel", "GraphKernel"]
 
 Array = np.ndarray[Any, Any]
 DTYPES = {"integral": "int64", "boolean": "bool"}
 
 
-class FusedKernel:
-    """A graph that is computed block by block, its results summed up or written where they belong.
+class GraphKernel:
+    """A graph that an engine computes in few runs over the arrays, its results summed up or written
+    where they belong.
 
     Parameters
     ----------
@@ -59,6 +60,10 @@ class FusedKernel:
     def dtype_of(self, node: Node) -> np.dtype[Any]:
         """What the kernel takes an input for."""
         return self.real if node.kind == "real" else np.dtype(DTYPES[node.kind])
+
+
+class FusedKernel(GraphKernel):
+    """The same block by block, on NumPy arrays."""
 
     def operands(self, inputs: Sequence[Array], results: Sequence[Array]) -> list[Operand]:
         """All arrays of a call."""

@@ -36,6 +36,7 @@ __all__ = [
     "Schedule",
     "array_inputs",
     "by_index",
+    "elements_read",
     "scalar_inputs",
     "schedule",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tensorweaver.backends import get_backend
-from tensorweaver.compiler.compile import weave, weave_fused
+from tensorweaver.compiler.compile import weave, weave_cuda, weave_fused
 from tensorweaver.compiler.engines import ENGINES, engine_named
 from tensorweaver.compiler.graph import Graph, Level
 from tensorweaver.compiler.kernel import Setting
@@ -107,6 +107,8 @@ def source(formula: Formula, where: str, options: Mapping[str, Any]) -> str:
     gradients = (Output(variant.nodes[name].level) for name in wrt)
     outputs = (Output(variant.level, total=True), *gradients)
     graph = variant.graph("value_and_gradient", wrt)
+    if engine == "cuda":
+        return weave_cuda(graph, outputs, "float32", rowwise=formula.rowwise).source
     return weave_fused(graph, outputs, engine, "float32", rowwise=formula.rowwise).source
 
 

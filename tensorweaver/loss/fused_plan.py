@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,9 +13,9 @@ from tensorweaver.compiler.schedule import Output
 from tensorweaver.loss.plan import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from tensorweaver.compiler.fused import FusedKernel
+    from tensorweaver.compiler.graph import Graph
 
 __all__ = ["FusedPlan"]
 
@@ -36,18 +35,14 @@ class FusedPlan(Plan):
         self.shape = frame.full
         if self.formula.rowwise:
             self.shape = frame.full[: frame.axis] + frame.full[frame.axis + 1 :]
-        self.fused: dict[Any, FusedKernel] = {}
+        self.fused: dict[Any, Any] = {}
         self.sees = [port.view for port in self.ports.values()]
         self.plain = not any(port.view_steps for port in self.ports.values())
         given = (i for i, described in enumerate(self.question.arrays) if described is not None)
         self.places = dict(zip(self.ports, given, strict=True))
-        self.of_classes: FusedKernel | None = None
-        self.trusts = bool(self.label_places) and self.question.reduction != "none"
 
     # ------------------------------------------------------------------------------ kernels
-    def fused_kernel(
-        self, kind: str, wrt: tuple[str, ...], results: tuple[Output, ...]
-    ) -> FusedKernel:
+    def fused_kernel(self, kind: str, wrt: tuple[str, ...], results: tuple[Output, ...]) -> Any:
         """The engine's kernel for one kind of thing; of one result more, that is how many labels
         are no classes.
         """
@@ -57,10 +52,13 @@ class FusedPlan(Plan):
             graph = self.variant.graph(kind, wrt)
             if len(results) > len(graph.outputs):
                 graph = graph.with_outputs(*graph.outputs, self.variant.strangers)
-            found = self.fused[key] = weave_fused(
-                graph, results, self.question.engine, self.dtype, rowwise=self.formula.rowwise
-            )
+            found = self.fused[key] = self.weave(graph, results)
         return found
+
+    def weave(self, graph: Graph, results: tuple[Output, ...]) -> Any:
+        """A new kernel."""
+        engine = self.question.engine
+        return weave_fused(graph, results, engine, self.dtype, rowwise=self.formula.rowwise)
 
     def views(self, arrays: Sequence[Any]) -> list[Any]:
         """The arguments as the kernels see them."""
@@ -75,13 +73,61 @@ class FusedPlan(Plan):
 
     def compute(
         self,
-        kernel: FusedKernel,
+        kernel: Any,
         views: list[Any],
-        scalars: Sequence[float] = (),
+        scalars: Sequence[Any] = (),
         results: Sequence[Any] = (),
-    ) -> list[float]:
+    ) -> list[Any]:
         """Run a kernel on arguments as it sees them."""
-        return kernel(self.shape, self.frame.classes, views, scalars, results)
+        found: list[Any] = kernel(self.shape, self.frame.classes, views, scalars, results)
+        return found
+
+    def reduced(
+        self,
+        kernel: Any,
+        views: list[Any],
+        divisor: Any,
+        scalars: Sequence[Any] = (),
+        results: Sequence[Any] = (),
+    ) -> Any:
+        """Run a kernel that has one total, and give that over the divisor."""
+        (total,) = self.compute(kernel, views, scalars, results)
+        return self.backend.quotient(total, divisor, self.dtype)
+
+    # ------------------------------------------------------------------------------ where they lie
+    def inverse(self, divisor: Any) -> Any:
+        """What the derivative of the losses' sum is multiplied by."""
+        return self.backend.inverse(divisor, self.dtype)
+
+    def times(self, number: Any, factor: Any) -> Any:
+        """The product of two numbers, as kernels take them."""
+        return number * float(factor)
+
+    def empty(self, shape: tuple[int, ...], dtype: str) -> Any:
+        """A new array."""
+        return pages.empty(shape, self.backend.dtype(dtype))
+
+    def empty_like(self, array: Any, dtype: Any) -> Any:
+        """A new array that lies as that one does."""
+        if array.flags.c_contiguous:
+            return pages.empty(array.shape, np.dtype(dtype))
+        return np.empty_like(array, dtype=dtype, subok=False)
+
+    def shares_memory(self, one: Any, other: Any) -> bool:
+        """Whether two arrays may have numbers in common."""
+        return bool(np.may_share_memory(one, other))
+
+    def same_place(self, one: Any, other: Any) -> bool:
+        """Whether two arrays are the same numbers in memory."""
+        same = one.__array_interface__ == other.__array_interface__
+        return bool(same and one.strides == other.strides)
+
+    def in_the_way(self, target: Any, inputs: Sequence[Any]) -> bool:
+        """Whether writing a part of the gradient might spoil an input of a later part.
+
+        It may be an input, number for number: a part is read before it is written.
+        """
+        return any(self.shares_memory(target, a) and not self.same_place(target, a) for a in inputs)
 
     # ------------------------------------------------------------------------------ the numbers
     def count_views(self, views: list[Any]) -> Any:
@@ -97,8 +143,9 @@ class FusedPlan(Plan):
         views = self.views(arrays)
         if self.question.reduction == "none":
             return self.losses(views)
-        (total,) = self.compute(self.fused_kernel("value", (), (TOTAL,)), views)
-        return self.backend.quotient(total, self.count_views(views), self.dtype)
+        return self.reduced(
+            self.fused_kernel("value", (), (TOTAL,)), views, self.count_views(views)
+        )
 
     def losses(self, views: list[Any]) -> Any:
         """The losses as they are, in their own shape and dtype."""
@@ -109,9 +156,10 @@ class FusedPlan(Plan):
     def room_for_losses(self) -> tuple[Any, Any, Output]:
         """Memory for the losses; it as a kernel sees it; what that fills it with."""
         frame = self.frame
-        losses = pages.empty(frame.losses, self.backend.dtype(self.result_dtype))
+        losses = seen = self.empty(frame.losses, self.result_dtype)
         elements = len(frame.losses) == len(frame.full)
-        seen = np.moveaxis(losses, frame.axis, -1) if self.formula.rowwise and elements else losses
+        if self.formula.rowwise and elements:
+            seen = self.backend.namespace().moveaxis(losses, frame.axis, -1)
         return losses, seen, Output(Level.ELEMENT if elements else Level.ROW)
 
     def value_and_gradient(
@@ -120,104 +168,28 @@ class FusedPlan(Plan):
         """The loss and its gradient by each of `wrt`, in one run."""
         if self.divisor_moves(wrt):
             return self.mean_and_gradient(wrt, arrays, 1.0)
-        if self.question.reduction != "none":
-            value, gradients, _ = self.total_and_gradient(wrt, arrays, targets)
-            return value, gradients
-        views = self.views(arrays)
-        rooms = self.rooms(wrt, arrays, targets)
-        losses, seen_losses, output = self.room_for_losses()
-        results = (output, *map(self.result_of, wrt))
-        kernel = self.fused_kernel("value_and_gradient", wrt, results)
-        self.compute(kernel, views, (1.0,), [seen_losses, *[room.seen for room in rooms]])
-        return losses[()], [room.finish() for room in rooms]
-
-    def total_and_gradient(
-        self,
-        wrt: tuple[str, ...],
-        arrays: Sequence[Any],
-        targets: Sequence[Any],
-        *strangers: Output,
-    ) -> tuple[Any, list[Any], float]:
-        """The reduced loss, its gradient by each of `wrt`, and, if asked for, the number of labels
-        that are no classes.
-        """
         views = self.views(arrays)
         divisor = self.count_views(views)
+        scalars = (self.inverse(divisor),)
         rooms = self.rooms(wrt, arrays, targets)
-        results = (TOTAL, *map(self.result_of, wrt), *strangers)
-        kernel = self.fused_kernel("value_and_gradient", wrt, results)
-        scalars = (self.backend.inverse(divisor, self.dtype),)
-        total, *more = self.compute(kernel, views, scalars, [room.seen for room in rooms])
-        value = self.backend.quotient(total, divisor, self.dtype)
-        return value, [room.finish() for room in rooms], sum(more)
-
-    # ------------------------------------------------------------------------------ labels
-    def checked_value(self, arrays: Sequence[Any]) -> Any:
-        """The loss; strangers among the labels are counted on the way."""
-        if self.trusts:
-            plan = self.for_classes()
-            views = plan.views(arrays)
-            with suppress(IndexError):
-                total, strangers = plan.total_and_strangers(views)
-                if not strangers:
-                    return self.backend.quotient(total, plan.count_views(views), self.dtype)
-        return super().checked_value(arrays)
-
-    def shortcut(self, arrays: Sequence[Any]) -> Callable[..., Any]:
-        """The same in as few steps as possible, for small arrays that need no preparation."""
-        general = super().shortcut(arrays)
-        plan = self.for_classes()
-        if not plan.plain or plan.divisor is None or self.question.reduction == "none":
-            return general
-        labelled = bool(self.label_places)
-        kernel = plan.fused_kernel("value", (), (TOTAL,) * (1 + labelled))
-        direct = kernel.direct(plan.shape, plan.frame.classes, arrays[:2])
-        if direct is None:
-            return general
-        quotient, divisor, dtype = self.backend.quotient, plan.divisor, self.dtype
-
-        def value(a: Any, b: Any) -> Any:
-            found = direct(a, b)
-            if found is None or (labelled and (found[1] or not self.trusts)):
-                return general(a, b)
-            return quotient(found[0], divisor, dtype)
-
-        return value
-
-    def checked_value_and_gradient(
-        self, wrt: tuple[str, ...], arrays: Sequence[Any], targets: Sequence[Any] = ()
-    ) -> tuple[Any, list[Any]]:
-        """The loss and its gradient; strangers among the labels are counted on the way, unless
-        there is something to spoil.
-        """
-        plan = self.for_classes() if self.trusts and not targets else None
-        if plan is not None and not plan.divisor_moves(wrt):
-            with suppress(IndexError):
-                value, gradients, strangers = plan.total_and_gradient(wrt, arrays, (), TOTAL)
-                if not strangers:
-                    return value, gradients
-        return super().checked_value_and_gradient(wrt, arrays, targets)
-
-    def checked(self, arrays: Sequence[Any]) -> Plan:
-        """The plan for labels that were looked at. Where some are to be ignored, all are looked at
-        first from then on: nothing is to be computed twice at every call.
-        """
-        found = super().checked(arrays)
-        self.trusts = self.trusts and found is self.for_classes()
-        return found
-
-    def total_and_strangers(self, views: list[Any]) -> list[float]:
-        """The sum of the losses and the number of labels that are no classes."""
-        if self.of_classes is None:
-            self.of_classes = self.fused_kernel("value", (), (TOTAL, TOTAL))
-        return self.compute(self.of_classes, views)
+        seen = [room.seen for room in rooms]
+        of_gradients = tuple(map(self.result_of, wrt))
+        if self.question.reduction == "none":
+            losses, seen_losses, output = self.room_for_losses()
+            kernel = self.fused_kernel("value_and_gradient", wrt, (output, *of_gradients))
+            self.compute(kernel, views, scalars, [seen_losses, *seen])
+            value = losses[()]
+        else:
+            kernel = self.fused_kernel("value_and_gradient", wrt, (TOTAL, *of_gradients))
+            value = self.reduced(kernel, views, divisor, scalars, seen)
+        return value, [room.finish() for room in rooms]
 
     def gradients(
         self,
         kind: str,
         wrt: tuple[str, ...],
         arrays: Sequence[Any],
-        scalars: Sequence[float],
+        scalars: Sequence[Any],
         *more: Any,
         targets: Sequence[Any] = (),
     ) -> list[Any]:
@@ -228,10 +200,10 @@ class FusedPlan(Plan):
         self.compute(kernel, views, scalars, [room.seen for room in rooms])
         return [room.finish() for room in rooms]
 
-    def inverse_count(self, arrays: Sequence[Any]) -> float:
+    def inverse_count(self, arrays: Sequence[Any]) -> Any:
         """What the derivative of the losses' sum is multiplied by."""
         divisor = self.count_views(self.views(arrays)) if self.divisor is None else self.divisor
-        return float(self.backend.inverse(divisor, self.dtype))
+        return self.inverse(divisor)
 
     def gradient(
         self, wrt: tuple[str, ...], arrays: Sequence[Any], targets: Sequence[Any] = ()
@@ -255,10 +227,9 @@ class FusedPlan(Plan):
     ) -> tuple[Any, list[Any]]:
         """The same for a divisor that moves too: `d(S/C) = (dS - S/C dC) / C`."""
         views = self.views(arrays)
-        divisor = self.count_views(views)
         value = self.value(arrays)
-        seed = self.backend.inverse(divisor, self.dtype) * float(cotangent)
-        scalars = (seed, -float(value) * seed)
+        seed = self.times(self.inverse(self.count_views(views)), cotangent)
+        scalars = (seed, self.times(-seed, value))
         return value, self.gradients("mean_gradient", wrt, arrays, scalars)
 
     def pullback(self, wrt: tuple[str, ...], arrays: Sequence[Any], cotangent: Any) -> list[Any]:
@@ -266,12 +237,12 @@ class FusedPlan(Plan):
         if self.divisor_moves(wrt):
             return self.mean_and_gradient(wrt, arrays, cotangent)[1]
         if self.question.reduction != "none":
-            seed = self.inverse_count(arrays) * float(cotangent)
+            seed = self.times(self.inverse_count(arrays), cotangent)
             return self.gradients("gradient", wrt, arrays, (seed,))
-        frame = self.frame
-        seen = np.broadcast_to(np.asarray(cotangent), frame.losses)
+        frame, xp = self.frame, self.backend.namespace()
+        seen = xp.broadcast_to(self.backend.asarray(cotangent), frame.losses)
         if self.formula.rowwise and len(frame.losses) == len(frame.full):
-            seen = np.moveaxis(seen, frame.axis, -1)
+            seen = xp.moveaxis(seen, frame.axis, -1)
         return self.gradients("pullback", wrt, arrays, (), seen)
 
     # ------------------------------------------------------------------------------ results
@@ -286,8 +257,8 @@ class FusedPlan(Plan):
         free = []
         for target in targets:
             others = [other for other in targets if other is not target]
-            shared = any(np.may_share_memory(target, other) for other in others)
-            free.append(None if shared or in_the_way(target, inputs) else target)
+            shared = any(self.shares_memory(target, other) for other in others)
+            free.append(None if shared or self.in_the_way(target, inputs) else target)
         return [Room(self, *each) for each in zip(wrt, given, free, strict=True)]
 
 
@@ -304,11 +275,15 @@ class Room:
         self.plan = plan
         self.port = port = plan.ports[name]
         if port.whole:
-            self.array = room_like(argument, port.native) if target is None else target
-            self.seen = port.view(np.asarray(self.array))
+            self.array = plan.empty_like(argument, port.native) if target is None else target
+            self.seen = port.view(plan.backend.asarray(self.array))
         else:
-            self.array = np.empty(port.inside, plan.dtype)
-            self.seen = self.array[..., 0] if port.of_rows else self.array
+            self.array = self.seen = plan.empty(port.inside, plan.dtype)
+            if plan.formula.rowwise:
+                xp = plan.backend.namespace()
+                self.seen = xp.moveaxis(self.array, plan.frame.kernel_axis, -1)
+            if port.of_rows:
+                self.seen = self.seen[..., 0]
 
     def finish(self) -> Any:
         """The gradient in the argument's own shape and dtype."""
@@ -316,23 +291,3 @@ class Room:
             return self.array
         with self.plan.backend.quiet():
             return self.port.leave(self.array, None)
-
-
-def room_like(argument: Any, dtype: Any) -> Any:
-    """Memory for a gradient, whose numbers lie as the argument's do."""
-    if argument.flags.c_contiguous:
-        return pages.empty(argument.shape, np.dtype(dtype))
-    return np.empty_like(argument, dtype=dtype, subok=False)
-
-
-def in_the_way(target: Any, inputs: Sequence[Any]) -> bool:
-    """Whether writing a block of the gradient might spoil an input of a later block.
-
-    It may be an input, number for number: a block is read before it is written.
-    """
-    return any(np.may_share_memory(target, a) and not same_place(target, a) for a in inputs)
-
-
-def same_place(a: Any, b: Any) -> bool:
-    """Whether two arrays are the same numbers in memory."""
-    return bool(a.__array_interface__ == b.__array_interface__ and a.strides == b.strides)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tensorweaver.backends import arrange
+from tensorweaver.backends.backend import LIBRARY_OF
+from tensorweaver.backends.validation import validating
 from tensorweaver.compiler import engines
 from tensorweaver.compiler.engines import Engine, engine_for
 from tensorweaver.compiler.trace import Tracer
@@ -24,7 +26,8 @@ from tensorweaver.loss.arguments import (
     is_floating,
 )
 from tensorweaver.loss.binding import bind, check_given, refuse_twice
-from tensorweaver.loss.fused_plan import FusedPlan
+from tensorweaver.loss.device_plan import DevicePlan
+from tensorweaver.loss.host_plan import HostPlan
 from tensorweaver.loss.options import chosen_options, frozen
 from tensorweaver.loss.plan import Plan, Question
 from tensorweaver.tensor import Tensor
@@ -38,6 +41,9 @@ if TYPE_CHECKING:
 __all__ = ["Loss"]
 
 PAIR = 2
+PLANS: dict[str, type[Plan]] = {"interpret": Plan, "cuda": DevicePlan}
+"""Who carries out the calls of an engine, if not a `HostPlan`."""
+
 PLANS_KEPT = 1024
 NDARRAY = np.ndarray
 
@@ -242,7 +248,7 @@ class Loss:
 
     def engine_of(self, backend: Backend, shape: tuple[int, ...]) -> Engine:
         """Who computes the loss of arguments of that shape."""
-        return engine_for(backend.name, math.prod(shape), rowwise=self.formula.rowwise)
+        return engine_for(backend, math.prod(shape), rowwise=self.formula.rowwise)
 
     def source(self, backend: str = "numpy", **options: Any) -> str:
         """The text of the kernel that computes value and gradient in float32.
@@ -250,9 +256,9 @@ class Loss:
         Parameters
         ----------
         backend
-            A library, such as `"numpy"`, or an engine for large NumPy arrays: `"blocks"` for the
-            text of one block, `"llvm"` (or `"numba"`) for LLVM's language, as it is for rows of
-            many classes.
+            A library, such as `"numpy"`, or an engine: `"blocks"` for the text of one block of a
+            large NumPy array, `"llvm"` (or `"numba"`) for LLVM's language, `"cuda"` for CUDA C;
+            these two as they are for rows of many classes. No GPU is needed.
         **options
             The formula's own options, such as `delta=2.0`.
         """
@@ -281,7 +287,7 @@ class Loss:
             options.pop("sample_weight", None),
             options.pop("where", None),
         )
-        # The common case first: NumPy arrays, seen before.
+        # The common case first: arrays of NumPy or of a GPU, seen before.
         signature: list[Any] = [engines.process.chosen]
         for value in values:
             if type(value) is NDARRAY:
@@ -289,7 +295,11 @@ class Loss:
             elif value is None:
                 signature.append(None)
             else:
-                return self.open_any(values, options)
+                library = LIBRARY_OF[type(value)]
+                if library is None or library.engine != "cuda":
+                    return self.open_any(values, options)
+                place = library.device_key(value)
+                signature += (library, value.dtype, value.shape, place, validating())
         if options.get("backend") is not None:
             return self.open_any(values, options)
         key = (*signature, *frozen(options)) if options else tuple(signature)
@@ -332,8 +342,7 @@ class Loss:
             message = f"{self.formula.name}: options must be numbers or strings, got {given!r}"
             raise ArgumentError(message) from error
         if plan is None:
-            made = Plan if question.engine == "interpret" else FusedPlan
-            plan = made(self.formula, question)
+            plan = PLANS.get(question.engine, HostPlan)(self.formula, question)
             if len(self.plans) >= PLANS_KEPT:
                 self.plans.clear()
             # Another thread may have chosen another engine since the key was made.
@@ -371,7 +380,7 @@ class Loss:
         )
         return Question(
             backend,
-            backend.device(given[0]) if backend.many_devices else None,
+            backend.device_key(given[0]) if backend.many_devices else None,
             described,
             reduction,
             axis,

@@ -181,7 +181,7 @@ def asked_anew():
 def test_an_llvmlite_that_is_too_old_is_not_used(monkeypatch):
     binding = pytest.importorskip("llvmlite.binding")
     monkeypatch.setattr(binding, "llvm_version_info", (15, 0, 7))
-    engine = engine_for("numpy", 1 << 20, rowwise=False)
+    engine = engine_for(tw.get_backend("numpy"), 1 << 20, rowwise=False)
     assert engine.name == "blocks"
     assert "brings LLVM 15.0.7, older than 20" in engine.reason
     with pytest.raises(BackendUnavailableError, match=r"LLVM 15\.0\.7, older than 20; pip install"):
@@ -193,7 +193,7 @@ def test_a_broken_llvmlite_is_not_used(monkeypatch):
     pytest.importorskip("llvmlite.binding")
     monkeypatch.delattr(sys.modules["llvmlite"], "binding")
     monkeypatch.setitem(sys.modules, "llvmlite.binding", None)
-    engine = engine_for("numpy", 1 << 20, rowwise=False)
+    engine = engine_for(tw.get_backend("numpy"), 1 << 20, rowwise=False)
     assert engine.name == "blocks"
     assert "llvmlite cannot be loaded" in engine.reason
 

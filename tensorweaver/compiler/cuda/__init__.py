@@ -1,0 +1,1 @@
+"""Graphs as CUDA kernels; `engine` is the way in."""
