@@ -18,8 +18,11 @@ ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
 
-#: Minutes of tests of the NumPy engines alone, which choose them by themselves: once is enough.
-WITHOUT_ENGINES = ("--ignore=tests/loss/engines", "--ignore=tests/compiler/llvm")
+#: Minutes of tests of the engines alone, which choose them by themselves: once is enough.
+WITHOUT_ENGINES = tuple(
+    f"--ignore=tests/{folder}"
+    for folder in ("loss/engines", "compiler/llvm", "compiler/cuda", "helpers/cuda_on_cpu")
+)
 
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "virtualenv"
@@ -132,7 +135,9 @@ def cuda_on_cpu(session: nox.Session) -> None:
     """Run the CUDA kernels on the CPU, and compile them for two GPUs; needs g++ and no GPU."""
     install(session, "-e", ".[test]", *group("cuda-on-cpu"))
     session.env["TENSORWEAVER_REQUIRE_CUDA_ON_CPU"] = "1"  # no test may skip for want of a compiler
-    run_tests(session, "tests/helpers/cuda_on_cpu", "tests/compiler/cuda")
+    run_tests(session, "tests/helpers/cuda_on_cpu")
+    covered = ("-p", "tests.helpers.cuda_on_cpu.report", "--least-kernel-lines", "95")
+    run_tests(session, *covered, "tests/compiler/cuda")
     arguments = ("--engine", "cuda", "tests/accuracy", "tests/losses", "tests/loss")
     run_tests(session, *arguments, "--ignore=tests/loss/engines")
 

@@ -106,6 +106,7 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     (2, 3)
     """
     size = math.prod(shape) * dtype.itemsize
-    if size < SMALLEST or not (OFFERED and LARGE_PAGES):
-        return np.empty(shape, dtype)
-    return np.asarray(Held(take(size), size)).view(dtype).reshape(shape)
+    if size >= SMALLEST and OFFERED and LARGE_PAGES:
+        with contextlib.suppress(OSError):  # no more memory, or too many pieces of it
+            return np.asarray(Held(take(size), size)).view(dtype).reshape(shape)
+    return np.empty(shape, dtype)

@@ -128,6 +128,14 @@ def test_elsewhere_numpy_provides(name, monkeypatch):
     assert pages.empty((SIZE,), BYTE).flags.owndata
 
 
+def test_where_the_system_gives_no_pages_numpy_is_asked(monkeypatch):
+    def refused(*_):
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(pages.mmap, "mmap", refused)
+    assert pages.empty((SIZE,), BYTE).flags.owndata
+
+
 def test_no_memory_serves_two_at_a_time():
     wrong = []
 
