@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import mmap
 import os
 import threading
 
@@ -132,7 +133,7 @@ def test_where_the_system_gives_no_pages_numpy_is_asked(monkeypatch):
     def refused(*_):
         raise OSError(12, "Cannot allocate memory")
 
-    monkeypatch.setattr(pages.mmap, "mmap", refused)
+    monkeypatch.setattr(mmap, "mmap", refused)
     assert pages.empty((SIZE,), BYTE).flags.owndata
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tensorweaver.compiler.cuda.functions import HELPERS, INTEGER_EXPRESSIONS, REAL_EXPRESSIONS
 from tensorweaver.compiler.cuda.text import number
+from tensorweaver.compiler.values import Values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Scope", "helpers_called"]
 
 
-class Scope:
+class Scope(Values[str]):
     """The values known at one place of the text, as variables or literals of C.
 
     Parameters
@@ -26,10 +27,8 @@ class Scope:
         Where the lines go.
     real
         What real numbers are here: `float` or `double`.
-    given
-        The value of a node that need not be computed here; None for one that must.
-    names
-        The formula's names for its steps.
+    given, names
+        See `Values`.
     alias
         How the text calls the type of real numbers.
     """
@@ -42,29 +41,14 @@ class Scope:
         names: Mapping[Node, str],
         alias: str = "real",
     ) -> None:
+        super().__init__(given, names)
         self.text = text
         self.real = real
-        self.given = given
-        self.names = names
         self.alias = alias
-        self.known: dict[Node, str] = {}
 
-    def value(self, wanted: Node) -> str:
-        """The value of a node; what it depends on comes before it in the text."""
-        stack = [wanted]
-        while stack:
-            node = stack[-1]
-            if node not in self.known:
-                found = self.literal(node) if node.is_constant else self.given(node)
-                if found is None:
-                    unknown = [a for a in node.arguments if a not in self.known]
-                    if unknown:
-                        stack.extend(unknown)
-                        continue
-                    found = self.variable(node, self.expression(node))
-                self.known[node] = found
-            stack.pop()
-        return self.known[wanted]
+    def operation(self, node: Node) -> str:
+        """A variable with the result of one operation."""
+        return self.variable(node, self.expression(node))
 
     def variable(self, node: Node, expression: str) -> str:
         """A new variable for a node's value, called as the formula calls it."""

@@ -9,6 +9,7 @@ from tensorweaver.compiler.llvm.code import PLACE
 from tensorweaver.compiler.llvm.functions import FUNCTIONS
 from tensorweaver.compiler.llvm.integers import INTEGER_FUNCTIONS
 from tensorweaver.compiler.llvm.vector import Type, Vector
+from tensorweaver.compiler.values import Values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,7 +46,7 @@ OPERATORS: dict[str, Callable[..., Vector]] = {
 """What vectors do themselves; all else is a function."""
 
 
-class Scope:
+class Scope(Values[Vector]):
     """The values known at one place of the text, all with the same lanes.
 
     Parameters
@@ -54,10 +55,8 @@ class Scope:
         Where the text goes.
     real
         The type of real numbers here.
-    given
-        The value of a node that need not be computed here; None for one that must.
-    names
-        The formula's names for its steps.
+    given, names
+        See `Values`.
     """
 
     def __init__(
@@ -67,28 +66,9 @@ class Scope:
         given: Callable[[Node], Vector | None],
         names: Mapping[Node, str],
     ) -> None:
+        super().__init__(given, names)
         self.code = code
         self.real = real
-        self.given = given
-        self.names = names
-        self.known: dict[Node, Vector] = {}
-
-    def value(self, wanted: Node) -> Vector:
-        """The value of a node; what it depends on comes before it in the text."""
-        stack = [wanted]
-        while stack:
-            node = stack[-1]
-            if node not in self.known:
-                found = self.literal(node) if node.is_constant else self.given(node)
-                if found is None:
-                    unknown = [a for a in node.arguments if a not in self.known]
-                    if unknown:
-                        stack.extend(unknown)
-                        continue
-                    found = self.operation(node)
-                self.known[node] = found
-            stack.pop()
-        return self.known[wanted]
 
     def type_of(self, node: Node) -> Type:
         """What holds a node's value here."""
