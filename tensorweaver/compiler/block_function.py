@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from tensorweaver.compiler.emit_blocks import BlocksText
     from tensorweaver.compiler.schedule import Output
 
-__all__ = ["LARGEST", "BlockFunction", "bound", "copy_where", "lines", "sign", "total"]
+__all__ = [
+    "LARGEST",
+    "BlockFunction",
+    "bound",
+    "copy_where",
+    "lines",
+    "log1p_unit",
+    "sign",
+    "total",
+]
 
 Array = np.ndarray[Any, Any]
 
@@ -52,6 +61,11 @@ LINE = 64
 
 ITEM = 8
 """How many bytes a number has at most."""
+
+
+ODD_POWERS = tuple(1.0 / power for power in range(15, 1, -2))
+"""The coefficients of `atanh(s) - s`, that of the highest power first: an eighth would be lost in
+rounding to float32."""
 
 
 # ------------------------------------------------------------------------- what the texts call
@@ -125,6 +139,27 @@ def sign(x: Any, out: Array | None = None) -> Any:
     return np.maximum(out, -1.0, out=out)
 
 
+def log1p_unit(x: Any, square: Array, terms: Array, out: Array) -> None:
+    """`log1p` of numbers between 0 and 1, into `out`; the others are room to compute in.
+
+    NumPy computes float32 one by one: `log(1 + x)` is `2 atanh(s)` with `s = x / (2 + x)`, which
+    is at most a third, and of which few odd powers count.
+    """
+    if out.dtype != np.float32:
+        np.log1p(x, out=out)
+        return
+    np.add(x, 2.0, out=square)
+    np.divide(x, square, out=out)
+    np.multiply(out, out, out=square)
+    np.multiply(square, ODD_POWERS[0], out=terms)
+    for coefficient in ODD_POWERS[1:]:
+        np.add(terms, coefficient, out=terms)
+        np.multiply(terms, square, out=terms)
+    np.add(out, out, out=out)
+    np.multiply(terms, out, out=terms)
+    np.add(out, terms, out=out)
+
+
 def put_in_place(memory: Array, where: Array, value: Any) -> None:
     """Write `value` at each row's place."""
     memory.reshape(-1)[where] = value
@@ -150,6 +185,7 @@ BLOCK_FUNCTIONS: dict[str, Callable[..., Any]] = {
     },
     "copyto": partial(np.copyto, casting="unsafe"),
     "copy_where": copy_where,
+    "log1p_unit": log1p_unit,
     "sign": sign,
     "put_in_place": put_in_place,
     "total": total,

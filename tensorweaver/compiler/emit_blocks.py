@@ -24,6 +24,7 @@ from tensorweaver.compiler.graph import (
     Level,
     Node,
     category_of,
+    is_log1p_of_decay,
     operation,
     replace,
     topological,
@@ -40,7 +41,7 @@ __all__ = ["BlocksText", "emit_blocks"]
 OWN_NAMES = ("real_", "boolean_", "integral_", "result_", "total_")
 """How the names of memory and of totals begin."""
 
-CALLED = {"copyto", "copy_where", "total", "float", "bool"}
+CALLED = {"copyto", "copy_where", "log1p_unit", "total", "float", "bool"}
 """What a text calls beyond the vocabulary."""
 
 
@@ -245,6 +246,8 @@ class BlockWriter(emit_python.Writer):
             lines = self.writing_at_labels(node, memory)
         elif node.name in GRAPH_OPERATIONS:
             lines = [f"copyto({memory}, {self.bare(node.arguments[0])})"]
+        elif is_log1p_of_decay(node):
+            lines = [self.log1p_of_decay(node, memory)]
         elif node.name == "reciprocal":
             lines = [f"divide(1.0, {self.bare(node.arguments[0])}, out={memory})"]
         else:
@@ -259,6 +262,13 @@ class BlockWriter(emit_python.Writer):
         self.use_result(node)
         if node not in self.results and not self.users[node]:
             self.release(memory)
+
+    def log1p_of_decay(self, node: Node, memory: str) -> str:
+        """The logarithm by a few terms, which need room to be added up."""
+        room = [self.acquire("real") for _ in range(2)]
+        for buffer in room:
+            self.release(buffer)
+        return f"log1p_unit({self.bare(node.arguments[0])}, {', '.join(room)}, out={memory})"
 
     def selection(self, node: Node, memory: str) -> list[str]:
         """`where`: one branch with the other copied over it."""

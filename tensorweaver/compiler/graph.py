@@ -278,3 +278,15 @@ def verify(graph: Graph) -> None:
         if fault is not None:
             message = f"malformed graph: {node!r} {fault}"
             raise TraceError(message)
+
+
+def is_log1p_of_decay(node: Node) -> bool:
+    """Whether it is `log1p(exp(-abs(x)))`: then the argument is between 0 and 1, for which there
+    are quicker ways.
+    """
+    names = ("log1p", "exp", "negative", "abs")
+    for name in names:
+        if node.name != name:
+            return False
+        node = node.arguments[0]
+    return True

@@ -11,7 +11,7 @@ import pytest
 from tensorweaver.backends import get_backend
 from tensorweaver.compiler import block_function, blocks, parallel
 from tensorweaver.compiler import long_rows as long_rows_module
-from tensorweaver.compiler.block_function import copy_where, sign
+from tensorweaver.compiler.block_function import copy_where, log1p_unit, sign
 from tensorweaver.compiler.blocks import BlockKernel
 from tensorweaver.compiler.compile import prepare
 from tensorweaver.compiler.emit_python import emit_python
@@ -436,3 +436,20 @@ def test_signs_of_the_smallest_and_the_largest(dtype):
         assert sign(x, out=memory) is memory
     np.testing.assert_array_equal(memory, np.sign(x))
     np.testing.assert_array_equal(sign(np.array([-3, 0, 5])), [-1, 0, 1])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_logarithms_of_one_and_a_little(dtype, rng):
+    tiny = np.finfo(dtype).smallest_subnormal
+    x = np.concatenate([rng.random(1 << 18), np.exp(-80 * rng.random(1 << 18)), [0, 1, tiny]])
+    x = x.astype(dtype)
+    square, terms, out = (np.empty_like(x) for _ in range(3))
+    log1p_unit(x, square, terms, out=out)
+    exact = np.log1p(x.astype(np.longdouble))
+    assert (abs(out - exact) <= 2 * np.spacing(exact.astype(dtype))).all()
+    assert out[-3] == 0
+    log1p_unit(x, square, terms, out=x)
+    assert np.array_equal(x, out)
+    x[0] = np.nan
+    log1p_unit(x, square, terms, out=out)
+    assert np.isnan(out[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from typing import TYPE_CHECKING
 
+from tensorweaver.compiler.graph import is_log1p_of_decay
 from tensorweaver.compiler.llvm.code import PLACE
 from tensorweaver.compiler.llvm.functions import FUNCTIONS
 from tensorweaver.compiler.llvm.integers import INTEGER_FUNCTIONS
@@ -102,13 +103,3 @@ class Scope(Values[Vector]):
     def real_value(self, node: Node) -> Vector:
         """The value as real numbers."""
         return self.value(node).to(self.real.kind)
-
-
-def is_log1p_of_decay(node: Node) -> bool:
-    """Whether it is `log1p(exp(-abs(x)))`: between 0 and 1 a logarithm is quicker."""
-    names = ("log1p", "exp", "negative", "abs")
-    for name in names:
-        if node.name != name:
-            return False
-        node = node.arguments[0]
-    return True
