@@ -6,6 +6,7 @@ Not seen here: whether CUDA keeps the order, and whether the memory is really th
 import sys
 from contextlib import contextmanager
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ class FakeTensor:
 class FakeArray(np.ndarray):
     """CuPy's array."""
 
-    device = SimpleNamespace(id=0)
+    device: Any = SimpleNamespace(id=0)
 
 
 class FakeStream:
@@ -56,7 +57,7 @@ class Libraries:
     """CuPy and PyTorch, each on a stream of its own."""
 
     def __init__(self, torch_stream=7, cupy_stream=0):
-        self.events = []
+        self.events: list[str] = []
         self.torch_stream = torch_stream
         self.current = FakeStream(cupy_stream, self.events)
 
