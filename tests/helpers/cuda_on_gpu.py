@@ -14,6 +14,8 @@ from tensorweaver.backends.importing import load
 
 __all__ = ["GpuModule", "pages"]
 
+#: CUDA's cudaHostRegisterMapped, which CuPy does not name.
+MAPPED = 2
 #: Arrays that reach farther are views whose numbers lie where no memory is.
 FARTHEST = 1 << 30
 
@@ -30,7 +32,7 @@ class GpuModule:
         registered = []
         try:
             for start, size in pages(a for a in arguments if isinstance(a, np.ndarray)):
-                runtime.hostRegister(start, size, runtime.hostRegisterMapped)
+                runtime.hostRegister(start, size, MAPPED)
                 registered.append(start)
             self.module.launch(name, grid, block, [word(each) for each in arguments])
             runtime.deviceSynchronize()

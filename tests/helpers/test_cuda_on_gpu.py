@@ -20,7 +20,6 @@ class Noted:
     def __init__(self, fails=()):
         self.events: list[tuple] = []
         runtime = SimpleNamespace(
-            hostRegisterMapped=2,
             hostRegister=lambda start, size, flags: self.events.append(("register", start, size)),
             hostUnregister=lambda start: self.events.append(("unregister", start)),
             deviceSynchronize=lambda: self.events.append(("wait",)),
