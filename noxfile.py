@@ -125,9 +125,31 @@ def cupy(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def gpu(session: nox.Session) -> None:
-    """Run what needs a GPU in nox's own environment, installing nothing; no GPU: it fails."""
+    """Run the tests, compute-sanitizer and the benchmarks on a GPU, in nox's own environment,
+    installing nothing; no GPU: it fails. With arguments after `--`, the tests alone.
+    """
     arguments = ("--require-backend", "--backend", "cupy", "-m", "matrix or gpu")
     run(session, "-m", "pytest", *arguments, *session.posargs)
+    if session.posargs:
+        return
+    session.env["TENSORWEAVER_TEST_KERNELS"] = "gpu"
+    kernels = [f"tests/compiler/cuda/test_{name}.py" for name in ("kernels", "functions")]
+    run(session, "-m", "pytest", *kernels)
+    sanitize(session)
+    run(session, "benchmarks/gpu.py", "--output", "benchmarks/results")
+
+
+def sanitize(session: nox.Session) -> None:
+    """Have NVIDIA's tool watch every form of kernel; without the tool, say so and go on."""
+    tool = shutil.which("compute-sanitizer") or shutil.which(
+        "compute-sanitizer", path=str(Path(os.environ.get("CUDA_PATH", "/usr/local/cuda"), "bin"))
+    )
+    if tool is None:
+        session.warn("compute-sanitizer is not installed (it comes with CUDA's toolkit): left out")
+        return
+    for check in ("memcheck", "racecheck", "initcheck"):
+        watched = (sys.executable, "tests/gpu/battery.py")
+        session.run(tool, "--tool", check, "--error-exitcode", "1", *watched, external=True)
 
 
 @nox.session(name="cuda-on-cpu", tags=["matrix"])

@@ -18,6 +18,7 @@ from harness.measure import cores, quartiles, that_count
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from harness import gpu_rows
     from harness.measure import Contestant, Round
     from harness.rows import Case
 
@@ -81,7 +82,7 @@ def write(report: dict[str, Any], path: Path) -> None:
 
 # ----------------------------------------------------------------------------------------- one case
 def case_report(
-    case: Case,
+    case: Case | gpu_rows.Case,
     contestants: Sequence[Contestant],
     rounds: Sequence[Round],
     absent: dict[str, str],

@@ -7,6 +7,8 @@ method imports a library before somebody asks for one of its arrays.
 """
 
 import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from types import ModuleType
 from typing import Any, ClassVar
@@ -114,15 +116,30 @@ class Backend(Execution):
             if wanted is None and not hasattr(value, "dtype"):
                 wanted = self.default_dtype(host.dtype.kind, device)
             return self.from_host(host, wanted, device)
-        if self.takes_dlpack and source.takes_dlpack:
-            given = source.released(value)
-            try:
-                received = self.namespace().from_dlpack(given)
-            except EXCHANGE_REFUSALS:
-                pass
-            else:
-                return self.place(received, wanted, device)
+        received = self.shared(value)
+        if received is not None:
+            return self.place(received, wanted, device)
         return self.from_host(source.to_numpy(value), wanted, device)
+
+    def shared(self, value: Array) -> Array | None:
+        """Another library's array in this one, in the same memory; None where that cannot be."""
+        source = LIBRARY_OF[type(value)]
+        if source is None or not (self.takes_dlpack and source.takes_dlpack):
+            return None
+        return self.taken(source.released(value))
+
+    def as_target(self, value: Any) -> Any:
+        """What is to be written to, in this library if another's array shares its memory and its
+        place in the order of work; else itself.
+        """
+        return value
+
+    def taken(self, value: Array) -> Array | None:
+        """What comes by DLPack; None where one of the libraries declines."""
+        try:
+            return self.namespace().from_dlpack(value)
+        except EXCHANGE_REFUSALS:
+            return None
 
     def from_host(self, host: np.ndarray[Any, Any], dtype: Any = None, device: Any = None) -> Array:
         """A NumPy array brought into this library."""
@@ -158,6 +175,25 @@ class Backend(Execution):
         It may share that memory with `array` where the library's arrays lie there.
         """
         return np.asarray(array)
+
+    def bits(self, array: Array) -> Array | None:
+        """The memory of bfloat16 as int16, for libraries that know no bfloat16; None if it cannot
+        be seen so.
+        """
+        return None
+
+    def stream(self, array: Array) -> tuple[int, int] | None:
+        """The CUDA stream on which the library goes on with an array, and the number of its device;
+        None where the array is on no CUDA device.
+        """
+        return None
+
+    def beside(self, values: Sequence[Any]) -> AbstractContextManager[Any]:
+        """A context for a call on arrays of other libraries, ordered with their work on a device.
+
+        Most libraries see to that themselves as arrays change hands.
+        """
+        return nullcontext()
 
     # -- where and when ----------------------------------------------------------------------------
 

@@ -1,10 +1,12 @@
 """CuPy: NumPy on CUDA, which may be installed where there is no GPU."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from tensorweaver.backends.backend import Array, Backend
+from tensorweaver.backends.backend import LIBRARY_OF, Array, Backend
 from tensorweaver.backends.cupy_launcher import LAUNCHER, CuPyLauncher
 from tensorweaver.backends.importing import installed, load
 
@@ -61,6 +63,57 @@ class CuPyBackend(Backend):
         cupy = load("cupy")
         with cupy.cuda.Device(getattr(device, "id", device)):
             return cupy.asarray(array)
+
+    def shared(self, value: Array) -> Array | None:
+        """bfloat16 as bits: CuPy's versions differ in whether DLPack may bring it."""
+        source = LIBRARY_OF[type(value)]
+        if source is None or source.dtype_name(value.dtype) != "bfloat16":
+            return super().shared(value)
+        dtype = self.own_dtype("bfloat16")
+        bits = source.bits(source.released(value))
+        received = None if bits is None else self.taken(bits)
+        return None if received is None else received.view(dtype)
+
+    def as_target(self, value: Any) -> Any:
+        """An array whose library goes on with it on the current stream, as inside `beside`."""
+        source = LIBRARY_OF[type(value)]
+        place = None if source is None or source is self else source.stream(value)
+        if place is None:
+            return value
+        cuda = load("cupy").cuda
+        if place != (cuda.get_current_stream().ptr, cuda.runtime.getDevice()):
+            return value
+        shared = self.shared(value)
+        return value if shared is None else shared
+
+    @contextmanager
+    def beside(self, values: Sequence[Any]) -> Iterator[None]:
+        """Inside, the current stream is that of the first array that another library has on a GPU.
+
+        So that library's work before the call and after it is ordered with the call's, and it may
+        use the memory again. What CuPy did before on its own stream comes first, and what it does
+        after it comes last.
+        """
+        sources = ((LIBRARY_OF[type(value)], value) for value in values)
+        streams = (source.stream(value) for source, value in sources if source is not None)
+        found = next(filter(None, streams), None)
+        if found is None or self.unavailable() is not None:  # which the call itself will say
+            yield
+            return
+        number, device = found
+        cuda = load("cupy").cuda
+        with cuda.Device(device):
+            own = cuda.get_current_stream()
+            if own.ptr == number:
+                yield
+                return
+            stream = cuda.ExternalStream(number, device) if number else cuda.Stream.null
+            stream.wait_event(own.record())
+            try:
+                with stream:
+                    yield
+            finally:
+                own.wait_event(stream.record())
 
     def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
         """CuPy refuses `np.asarray`, lest a transfer go unnoticed: this is the noticed one."""

@@ -81,6 +81,17 @@ class TorchBackend(Backend):
             )
         return array.detach()
 
+    def bits(self, array: Array) -> Array:
+        """A view."""
+        return array.view(load("torch").int16)
+
+    def stream(self, array: Array) -> tuple[int, int] | None:
+        """PyTorch's current one."""
+        if array.device.type != "cuda":
+            return None
+        found = load("torch").cuda.current_stream(array.device)
+        return int(found.cuda_stream), int(array.device.index)
+
     def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
         """In bfloat16 where ml_dtypes is installed, else in float32, which holds it exactly."""
         torch = load("torch")

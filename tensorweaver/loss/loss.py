@@ -26,9 +26,11 @@ from tensorweaver.loss.arguments import (
     is_floating,
 )
 from tensorweaver.loss.binding import bind, check_given, refuse_twice
+from tensorweaver.loss.delivery import as_given, deliver, is_single, raw
 from tensorweaver.loss.device_plan import DevicePlan
 from tensorweaver.loss.host_plan import HostPlan
 from tensorweaver.loss.options import chosen_options, frozen
+from tensorweaver.loss.ordering import beside, ordered
 from tensorweaver.loss.plan import Plan, Question
 from tensorweaver.tensor import Tensor
 
@@ -127,6 +129,13 @@ class Loss:
                 key = shortcut = None  # lists, numbers
             if shortcut is not None:
                 return shortcut(a, b)
+        if options.get("backend") is not None:
+            with beside(arrays, options):
+                return self.value(arrays, options)
+        return self.value(arrays, options, key)
+
+    def value(self, arrays: tuple[Any, ...], options: dict[str, Any], key: Any = None) -> Any:
+        """The loss; `key` is that of a call which may take a short way next time."""
         plan, values, tensors = self.open(arrays, options)
         if tensors is not None:
             return self.recorded(plan.checked(values), values, tensors)
@@ -142,6 +151,7 @@ class Loss:
                 self.shortcuts.clear()
             self.shortcuts[key] = plan.shortcut(values)
 
+    @ordered
     def grad(
         self, *arrays: Any, wrt: str | Sequence[str] | None = None, out: Any = None, **options: Any
     ) -> Any:
@@ -154,14 +164,15 @@ class Loss:
             inputs. A name gives one array, a tuple of names a tuple of arrays.
         out
             The array to write the gradient into, which may be the predictions themselves; a tuple
-            for several.
+            for several. With `backend="cupy"` also a tensor that PyTorch has on the GPU.
         """
         plan, values, tensors = self.opened(arrays, options)
         names = self.wrt_names(wrt, plan)
         targets = self.targets(out, wrt, names, plan, values)
         gradients = plan.gradient(names, values, targets)
-        return self.deliver(gradients, wrt, out, plan, tensors)
+        return deliver(gradients, wrt, out, targets, plan, tensors)
 
+    @ordered
     def value_and_grad(
         self, *arrays: Any, wrt: str | Sequence[str] | None = None, out: Any = None, **options: Any
     ) -> tuple[Any, Any]:
@@ -170,15 +181,17 @@ class Loss:
         names = self.wrt_names(wrt, plan)
         targets = self.targets(out, wrt, names, plan, values)
         value, gradients = plan.checked_value_and_gradient(names, values, targets)
-        gradient = self.deliver(gradients, wrt, out, plan, tensors)
+        gradient = deliver(gradients, wrt, out, targets, plan, tensors)
         return (value if tensors is None else Tensor(value)), gradient
 
+    @ordered
     def hessian_diag(self, *arrays: Any, wrt: str | None = None, **options: Any) -> Any:
         """The second derivative of the reduced loss by each element: the Hessian's diagonal."""
         plan, values, tensors = self.opened(arrays, options)
         (name,) = self.wrt_names(self.one(wrt), plan)
         return as_given(curvature.hessian_diagonal(plan, name, values), tensors)
 
+    @ordered
     def hvp(self, *arrays: Any, vector: Any = None, wrt: str | None = None, **options: Any) -> Any:
         """The Hessian of the reduced loss times a vector: `loss.hvp(predictions, targets, vector)`.
 
@@ -210,6 +223,7 @@ class Loss:
             tensors,
         )
 
+    @ordered
     def hessian(self, *arrays: Any, wrt: str | None = None, **options: Any) -> Any:
         """The whole Hessian of each row, `(..., K, K)` for K classes; for losses over classes.
 
@@ -441,23 +455,10 @@ class Loss:
             message = f"{self.formula.name}: out holds the same array twice"
             raise ArgumentError(message)
         given = dict(zip(plan.ports, (v for v in values if v is not None), strict=True))
-        for target, name in zip(targets, names, strict=True):
-            check_out(self.formula.name, raw(target), plan.backend, given[name])
-        return tuple(map(raw, targets))
-
-    def deliver(
-        self, gradients: list[Any], wrt: Any, out: Any, plan: Plan, tensors: Sequence[Any] | None
-    ) -> Any:
-        """The gradients as they were asked for: one or a tuple, new or written into `out`."""
-        single = is_single(wrt, gradients)
-        if out is not None:
-            targets = (out,) if single else tuple(out)
-            for target, gradient in zip(targets, gradients, strict=True):
-                if raw(target) is not gradient:
-                    plan.backend.write(raw(target), gradient)
-            return out if single else targets
-        delivered = [as_given(gradient, tensors) for gradient in gradients]
-        return delivered[0] if single else tuple(delivered)
+        found = tuple(plan.backend.as_target(raw(target)) for target in targets)
+        for target, name in zip(found, names, strict=True):
+            check_out(self.formula.name, target, plan.backend, given[name])
+        return found
 
     def recorded(self, plan: Plan, values: Sequence[Any], tensors: Sequence[Any]) -> Tensor:
         """The loss as a Tensor that remembers its real-valued arguments."""
@@ -474,19 +475,6 @@ class Loss:
             return plan.pullback(tuple(parents), values, cotangent)
 
         return Tensor.record(plan.value(values), list(parents.values()), pullback)
-
-
-def raw(value: Any) -> Any:
-    return value.data if isinstance(value, Tensor) else value
-
-
-def is_single(wrt: Any, names: Sequence[Any]) -> bool:
-    """Whether one gradient is meant, and not a tuple of one."""
-    return isinstance(wrt, str) or (wrt is None and len(names) == 1)
-
-
-def as_given(array: Any, tensors: Sequence[Any] | None) -> Any:
-    return array if tensors is None else Tensor(array)
 
 
 def load_loss(module: str, name: str) -> Any:

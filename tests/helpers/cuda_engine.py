@@ -1,5 +1,8 @@
-"""The CUDA engine without a GPU: NumPy arrays pose as a device's, and kernels run on the CPU."""
+"""The CUDA engine on NumPy arrays, which pose as a device's: kernels run on the CPU, or, where the
+environment says `TENSORWEAVER_TEST_KERNELS=gpu`, on a GPU that works in NumPy's memory.
+"""
 
+import os
 from collections import Counter
 from contextlib import contextmanager, nullcontext
 
@@ -8,6 +11,7 @@ import pytest
 
 from tests.helpers.arrays import numpy_bfloat16
 from tests.helpers.cuda_on_cpu import compile_on_cpu
+from tests.helpers.cuda_on_gpu import GpuModule
 
 __all__ = ["Launcher", "computed_by_kernels", "computes_numpy"]
 
@@ -29,6 +33,7 @@ class Launcher:
 
     New arrays hold NaN, so that what no kernel writes is seen. `launches` counts kernels by name;
     `order` is the seed of a shuffled order of threads, or None; `checked` watches their memory.
+    On a GPU these two have no effect.
     """
 
     def __init__(self, order=None, *, checked=False):
@@ -39,8 +44,13 @@ class Launcher:
 
     def compile(self, source):
         if source not in self.modules:
-            self.modules[source] = Counted(self, compile_on_cpu(source, checked=self.checked))
+            self.modules[source] = Counted(self, self.module(source))
         return self.modules[source]
+
+    def module(self, source):
+        if os.environ.get("TENSORWEAVER_TEST_KERNELS") == "gpu":
+            return GpuModule(source)
+        return compile_on_cpu(source, checked=self.checked)
 
     def empty(self, shape, dtype):
         return np.full(shape, np.nan, numpy_bfloat16() if dtype == "bfloat16" else dtype)

@@ -14,7 +14,7 @@ from tensorweaver.compiler.graph import Graph, Level, input_node, operation
 from tensorweaver.compiler.schedule import Output
 from tensorweaver.errors import ArgumentError
 from tests.compiler.test_schedule import graph_of
-from tests.helpers.cuda_on_cpu import ARCHITECTURES, compile_for
+from tests.helpers.cuda_on_cpu import ARCHITECTURES, CompileError, compile_for
 from tests.loss.cases import CASES
 
 POINTWISE = ("mse", "huber", "bce of logits")
@@ -77,6 +77,28 @@ def test_cross_entropy_stays_in_registers(classes, dtype, architecture):
 def test_rows_stay_in_registers(name, classes):
     form, resources = compiled(kernel_of(name), classes, "float32", "sm_90")
     check(form, resources)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64"])
+@pytest.mark.parametrize("name", ["huber", "bce of logits", "ce"])
+def test_older_gpus_find_no_instruction_that_they_lack(name, dtype):
+    kernel = kernel_of(name, "float64" if dtype == "float64" else "float32")
+    memory = memory_of(kernel, dtype)
+    for classes in (10, 1000, 1 << 20) if kernel.rowwise else (1,):
+        form = kernel.form(classes, memory)
+        text = kernel.text(form, memory)
+        found = compile_for(text, "sm_75", *OPTIONS)
+        assert found.warnings == []
+        assert found.resources[form.writer.entry].registers * form.shape.threads <= REGISTERS
+
+
+def test_the_text_of_older_gpus_is_not_that_of_newer_ones():
+    kernel = kernel_of("bce of logits")
+    memory = memory_of(kernel, "float32")
+    text = kernel.text(kernel.form(1, memory), memory)
+    newer = text.replace("__CUDA_ARCH__ >= 800", "__CUDA_ARCH__ >= 700")
+    with pytest.raises(CompileError, match=r"requires \.target sm_80"):
+        compile_for(newer, "sm_75", *OPTIONS)
 
 
 # ------------------------------------------------------------------------------ the text
