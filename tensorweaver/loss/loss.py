@@ -143,12 +143,15 @@ class Loss:
             self.remember(key, plan, values)
         return plan.checked_value(values)
 
+    def forget(self) -> None:
+        """Work out anew how calls are carried out."""
+        self.shortcuts.clear()
+        self.plans.clear()
+
     def remember(self, key: Any, plan: Plan, values: Sequence[Any]) -> None:
         """Keep the way to compute the loss of NumPy arrays like these without options."""
         # Another thread may have chosen another engine since the key was made.
         if len(values) >= PAIR and key[0] == engines.process.chosen:
-            if len(self.shortcuts) >= PLANS_KEPT:
-                self.shortcuts.clear()
             self.shortcuts[key] = plan.shortcut(values)
 
     @ordered
@@ -358,7 +361,7 @@ class Loss:
         if plan is None:
             plan = PLANS.get(question.engine, HostPlan)(self.formula, question)
             if len(self.plans) >= PLANS_KEPT:
-                self.plans.clear()
+                self.forget()
             # Another thread may have chosen another engine since the key was made.
             if key is question or key[0] == engines.process.chosen:
                 self.plans[key] = plan

@@ -147,7 +147,7 @@ def libraries(monkeypatch):
     backend_file.LIBRARY_OF[FakeArray] = BACKENDS["cupy"]  # not NumPy's, whose class it extends
     yield found
     backend_file.LIBRARY_OF.clear()
-    tw.mse_loss.plans.clear()
+    tw.mse_loss.forget()
 
 
 def tensors(dtype="float32"):

@@ -254,7 +254,7 @@ def test_hessian_diagonal_by_what_spans_the_rows(rng):
 # --------------------------------------------------------------------- what must not be shared
 @pytest.mark.parametrize("order", [1, -1])
 def test_equal_options_of_different_kinds_are_different(order):
-    kinded_loss.plans.clear()
+    kinded_loss.forget()
     kinded_loss.formula.variants.clear()
     expected = [(True, 2.0), (1, 3.0), (1.0, 5.0), (0.0, 7.0), (-0.0, 11.0)]
     for _ in range(2):

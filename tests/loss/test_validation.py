@@ -21,10 +21,10 @@ def on_a_gpu(monkeypatch):
     monkeypatch.setattr(numpy, "concrete", lambda self, array: False)
     monkeypatch.setattr(numpy, "has_numbers", lambda self, array: True)
     for loss in (tw.cross_entropy_loss, tw.nll_loss):
-        loss.plans.clear()
+        loss.forget()
     yield
     for loss in (tw.cross_entropy_loss, tw.nll_loss):
-        loss.plans.clear()
+        loss.forget()
 
 
 @pytest.mark.usefixtures("on_a_gpu")

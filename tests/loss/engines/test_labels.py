@@ -15,8 +15,7 @@ SHAPES = {"few classes": (40, 5), "classes": (40, 300), "a large array": (5000, 
 @pytest.fixture(autouse=True)
 def unknown():
     """No plan of an earlier test is there."""
-    tw.cross_entropy_loss.plans.clear()
-    tw.cross_entropy_loss.shortcuts.clear()
+    tw.cross_entropy_loss.forget()
 
 
 @pytest.fixture(params=SHAPES)
