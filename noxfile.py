@@ -18,11 +18,10 @@ ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
 
-#: Minutes of tests of the engines alone, which choose them by themselves: once is enough.
-WITHOUT_ENGINES = tuple(
-    f"--ignore=tests/{folder}"
-    for folder in ("loss/engines", "compiler/llvm", "compiler/cuda", "helpers/cuda_on_cpu")
-)
+#: Minutes of tests of CUDA kernels, which do not depend on the packages around them.
+WITHOUT_KERNELS = ("--ignore=tests/compiler/cuda", "--ignore=tests/helpers/cuda_on_cpu")
+#: The same of all engines, which their tests choose by themselves: once is enough.
+WITHOUT_ENGINES = ("--ignore=tests/loss/engines", "--ignore=tests/compiler/llvm", *WITHOUT_KERNELS)
 
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "virtualenv"
@@ -208,9 +207,9 @@ def build(session: nox.Session) -> None:
 
 @nox.session(tags=["matrix"])
 def minimums(session: nox.Session) -> None:
-    """Run the whole suite on the oldest NumPy and array-api-compat that the package allows."""
+    """Run the suite on the oldest NumPy and array-api-compat that the package allows."""
     install(session, "-e", ".[test]", *group("minimums"))
-    run_tests(session, "--backend", "numpy")
+    run_tests(session, "--backend", "numpy", *WITHOUT_KERNELS)
 
 
 @nox.session(python=PYTHONS[1:], tags=["matrix"])
