@@ -131,10 +131,10 @@ class Loss:
                 return shortcut(a, b)
         if options.get("backend") is not None:
             with beside(arrays, options):
-                return self.value(arrays, options)
-        return self.value(arrays, options, key)
+                return self.compute(arrays, options)
+        return self.compute(arrays, options, key)
 
-    def value(self, arrays: tuple[Any, ...], options: dict[str, Any], key: Any = None) -> Any:
+    def compute(self, arrays: tuple[Any, ...], options: dict[str, Any], key: Any = None) -> Any:
         """The loss; `key` is that of a call which may take a short way next time."""
         plan, values, tensors = self.open(arrays, options)
         if tensors is not None:

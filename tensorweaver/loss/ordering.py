@@ -21,7 +21,8 @@ Result = TypeVar("Result")
 
 def beside(arrays: Sequence[Any], options: dict[str, Any]) -> AbstractContextManager[Any]:
     """A context for a call with those arguments; see `Backend.beside`."""
-    backend = BACKENDS.get(options["backend"])  # what it is not, the call itself refuses
+    name = options["backend"]
+    backend = BACKENDS.get(name) if isinstance(name, str) else None  # the call refuses others
     return nullcontext() if backend is None else backend.beside(list(given(arrays, options)))
 
 
