@@ -52,7 +52,7 @@ BACKENDS: Mapping[str, Backend] = MappingProxyType(base.BACKENDS)
 
 def check_name(name: str) -> Backend:
     """The backend of that name, usable here or not."""
-    backend = BACKENDS.get(name)
+    backend = BACKENDS.get(name) if isinstance(name, str) else None
     if backend is None:
         close = get_close_matches(str(name).lower(), BACKENDS, n=1, cutoff=0.5)
         suggestion = f'; did you mean "{close[0]}"?' if close else ""

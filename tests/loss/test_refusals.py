@@ -26,6 +26,11 @@ REFUSALS = {
         tw.BackendError,
         r"mse_loss: unknown backend 'numppy': .*did you mean \"numpy\"",
     ),
+    "backend that is no name": (
+        lambda: MSE.grad([1.0], [1.0], backend=["numpy"]),
+        tw.BackendError,
+        r"mse_loss: unknown backend \['numpy'\]: known are numpy, cupy",
+    ),
     "clip that is no number": (
         lambda: tw.binary_cross_entropy_loss([0.5], [1.0], clip="a"),
         tw.ArgumentError,
