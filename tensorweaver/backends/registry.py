@@ -50,7 +50,7 @@ base.BACKENDS.update(
 BACKENDS: Mapping[str, Backend] = MappingProxyType(base.BACKENDS)
 
 
-def check_name(name: str) -> Backend:
+def check_name(name: object) -> Backend:
     """The backend of that name, usable here or not."""
     backend = BACKENDS.get(name) if isinstance(name, str) else None
     if backend is None:
