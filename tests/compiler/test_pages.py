@@ -4,6 +4,8 @@ import copy
 import gc
 import mmap
 import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -155,17 +157,30 @@ def test_no_memory_serves_two_at_a_time():
     assert wrong == []
 
 
+FORKS = """
+import os
+import numpy as np
+from tensorweaver.compiler import pages
+
+byte = np.dtype("uint8")
+first, spare = (pages.empty((pages.SMALLEST,), byte) for _ in range(2))
+first[...] = 5
+spare[...] = 6
+del spare
+child = os.fork()
+if not child:
+    first[...] = 1
+    pages.empty((pages.SMALLEST,), byte)[...] = 2
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+assert (first == 5).all()
+print("its own")
+"""
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 def test_a_child_writes_into_its_own_memory():
-    first = pages.empty((SIZE,), BYTE)
-    first[...] = 5
-    spare = pages.empty((SIZE,), BYTE)
-    spare[...] = 6
-    del spare
-    child = os.fork()
-    if not child:
-        first[...] = 1
-        pages.empty((SIZE,), BYTE)[...] = 2
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
-    assert (first == 5).all()
+    """In a process without other libraries' threads, which are not to be forked."""
+    command = [sys.executable, "-c", FORKS]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "its own\n"
