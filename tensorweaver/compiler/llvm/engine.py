@@ -93,7 +93,7 @@ class LLVMKernel(FusedKernel):
         self.kept = sum(len(step.kept) for step in self.schedule.passes)
         self.blocks: BlockKernel | None = None
         self.functions: dict[Any, Callable[..., None]] = {}
-        self.common: dict[int, Callable[..., None]] = {}
+        self.common: dict[tuple[int, int], Callable[..., None]] = {}
         self.plain = [
             (self.dtype_of(node), rowwise and node.level is Level.ELEMENT) for node in self.arrays
         ] + [(self.real, rowwise and output.level is Level.ELEMENT) for output in self.filled]
@@ -173,14 +173,15 @@ class LLVMKernel(FusedKernel):
                 return super().__call__(shape, classes, inputs, scalars, results)
             places += (address(array), classes if element else 1)
         words = self.layout.pack(classes, *scalars, *places)
+        known = known_classes(rows, classes)
         function = None
         if rows * classes * self.real.itemsize < STREAMED_FROM:
-            function = self.common.get(classes)
+            function = self.common.get((classes, known))
         if function is None:
             streamed = self.streams(rows, classes, places)
-            function = self.function(classes, Arrangement((), classes, streamed))
+            function = self.function(classes, Arrangement((), known, streamed))
             if not streamed:
-                self.common[classes] = function
+                self.common[classes, known] = function
         return self.run_whole(function, rows, classes, words)
 
     def direct(
@@ -196,7 +197,7 @@ class LLVMKernel(FusedKernel):
             return None
         if not 0 < rows * classes <= SMALLEST:
             return None
-        function = self.function(classes, Arrangement((), classes))
+        function = self.function(classes)
         first, second = (classes if element else 1 for _, element in self.plain)
         pack, sums_of_call = self.layout.pack, self.sums
 
@@ -228,13 +229,14 @@ class LLVMKernel(FusedKernel):
         if places is not None:
             rows = math.prod(shape)
             words = self.layout.pack(classes, *scalars, *places)
-            known = classes if self.are_close(operands) else 0
+            known = known_classes(rows, classes) if self.are_close(operands) else 0
             streamed = not halves and self.streams(rows, classes, places)
             function = self.function(classes, Arrangement(halves, known, streamed))
             return self.run_whole(function, rows, classes, words)
         if self.too_long(operands, classes):
             return self.by_blocks().run(shape, classes, operands, scalars)
-        function = self.function(classes, Arrangement(halves, classes))
+        known = known_classes(math.prod(shape), classes)
+        function = self.function(classes, Arrangement(halves, known))
         return self.run_copied(function, shape, classes, operands, scalars)
 
     def streams(self, rows: int, classes: int, places: list[int]) -> bool:
@@ -370,6 +372,13 @@ class LLVMKernel(FusedKernel):
             return 0
         stride, rest = divmod(array.strides[0], array.itemsize)
         return stride if array.ndim == 2 and not rest else None  # noqa: PLR2004 - rows, classes
+
+
+def known_classes(rows: int, classes: int) -> int:
+    """The number of classes that a kernel's text counts on: for large arrays, for which it is worth
+    compiling one of their own.
+    """
+    return classes if rows * classes > SMALLEST else 0
 
 
 def half_of(operand: Operand) -> str:
