@@ -157,7 +157,7 @@ def cuda_on_cpu(session: nox.Session) -> None:
     install(session, "-e", ".[test]", *group("cuda-on-cpu"))
     session.env["TENSORWEAVER_REQUIRE_CUDA_ON_CPU"] = "1"  # no test may skip for want of a compiler
     run_tests(session, "tests/helpers/cuda_on_cpu")
-    covered = ("-p", "tests.helpers.cuda_on_cpu.report", "--least-kernel-lines", "95")
+    covered = ("-p", "tests.helpers.cuda_on_cpu.report", "--least-kernel-lines", "92")
     run_tests(session, *covered, "tests/compiler/cuda")
     arguments = ("--engine", "cuda", "tests/accuracy", "tests/losses", "tests/loss")
     run_tests(session, *arguments, "--ignore=tests/loss/engines")
