@@ -39,7 +39,7 @@ from tensorweaver.functions import (
     softmax,
     softplus,
 )
-from tensorweaver.loss import Loss, pointwise, rowwise
+from tensorweaver.loss import Loss, composed, pointwise, rowwise
 from tensorweaver.losses import get_loss
 from tensorweaver.losses.binary import (
     binary_cross_entropy_loss,
@@ -81,6 +81,7 @@ __all__ = [
     "binary_cross_entropy_loss",
     "binary_cross_entropy_with_logits_loss",
     "check_gradient",
+    "composed",
     "cross_entropy_loss",
     "get_backend",
     "get_loss",

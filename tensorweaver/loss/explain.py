@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from tensorweaver.backends import get_backend
@@ -71,7 +72,7 @@ def free(name: str, taken: Collection[str]) -> str:
 
 def text(plan: Plan, arrays: Sequence[Any]) -> str:
     """The steps as lines `name = numbers`, aligned."""
-    found = steps(plan, arrays)
+    found = plan.steps(arrays)
     width = max(map(len, found))
     lines = [f"{plan.formula.name}({', '.join(plan.ports)})"]
     for name, array in found.items():
@@ -82,7 +83,11 @@ def text(plan: Plan, arrays: Sequence[Any]) -> str:
 
 
 def source(formula: Formula, where: str, options: Mapping[str, Any]) -> str:
-    """The text of the kernel for value and gradient in float32, as a backend or engine runs it."""
+    """The text of the kernel for value and gradient in float32, as a backend or engine runs it; of
+    a composed formula its own.
+    """
+    if formula.composed:
+        return inspect.getsource(formula.function)
     roles = tuple(
         None
         if name in formula.array_options

@@ -16,7 +16,7 @@ from tensorweaver.compiler import engines
 from tensorweaver.compiler.engines import Engine, engine_for
 from tensorweaver.compiler.trace import Tracer
 from tensorweaver.errors import ArgumentError, DTypeError, TensorWeaverError, TraceError
-from tensorweaver.loss import curvature, explain
+from tensorweaver.loss import explain
 from tensorweaver.loss.arguments import (
     LABEL_DTYPES,
     Described,
@@ -26,6 +26,7 @@ from tensorweaver.loss.arguments import (
     is_floating,
 )
 from tensorweaver.loss.binding import bind, check_given, refuse_twice
+from tensorweaver.loss.composed_plan import ComposedPlan
 from tensorweaver.loss.delivery import as_given, deliver, is_single, raw
 from tensorweaver.loss.device_plan import DevicePlan
 from tensorweaver.loss.host_plan import HostPlan
@@ -48,6 +49,7 @@ PLANS: dict[str, type[Plan]] = {"interpret": Plan, "cuda": DevicePlan}
 
 PLANS_KEPT = 1024
 NDARRAY = np.ndarray
+COMPOSED = Engine("interpret", "it is array code, of which no kernel is woven")
 
 
 class Loss:
@@ -192,7 +194,7 @@ class Loss:
         """The second derivative of the reduced loss by each element: the Hessian's diagonal."""
         plan, values, tensors = self.opened(arrays, options)
         (name,) = self.wrt_names(self.one(wrt), plan)
-        return as_given(curvature.hessian_diagonal(plan, name, values), tensors)
+        return as_given(plan.hessian_diagonal(name, values), tensors)
 
     @ordered
     def hvp(self, *arrays: Any, vector: Any = None, wrt: str | None = None, **options: Any) -> Any:
@@ -220,9 +222,7 @@ class Loss:
             raise ArgumentError(message)
         described = plan.ports[name].described
         return as_given(
-            curvature.hessian_product(
-                plan, name, values, plan.backend.astype(array, described.dtype)
-            ),
+            plan.hessian_product(name, values, plan.backend.astype(array, described.dtype)),
             tensors,
         )
 
@@ -240,7 +240,7 @@ class Loss:
             raise ArgumentError(message)
         plan, values, tensors = self.opened(arrays, options)
         (name,) = self.wrt_names(self.one(wrt), plan)
-        return as_given(curvature.hessian(plan, name, values), tensors)
+        return as_given(plan.hessian(name, values), tensors)
 
     # ------------------------------------------------------------------------------- looking inside
     def steps(self, *arrays: Any, **options: Any) -> dict[str, Any]:
@@ -248,7 +248,7 @@ class Loss:
         numbers.
         """
         plan, values, _ = self.opened(arrays, options)
-        return explain.steps(plan, values)
+        return plan.steps(values)
 
     def explain(self, *arrays: Any, **options: Any) -> None:
         """Print every intermediate step of the computation, named, with its numbers."""
@@ -260,11 +260,17 @@ class Loss:
 
         See `tensorweaver.set_engine`.
         """
-        plan, _, _ = self.open(arrays, options)
-        return self.engine_of(plan.backend, plan.frame.full)
+        plan, values, _ = self.open(arrays, options)
+        return self.engine_of(plan.backend, tuple(values[0].shape))
+
+    def planner(self, engine: str) -> Any:
+        """The class of plans for an engine."""
+        return ComposedPlan if self.formula.composed else PLANS.get(engine, HostPlan)
 
     def engine_of(self, backend: Backend, shape: tuple[int, ...]) -> Engine:
         """Who computes the loss of arguments of that shape."""
+        if self.formula.composed:
+            return COMPOSED
         return engine_for(backend, math.prod(shape), rowwise=self.formula.rowwise)
 
     def source(self, backend: str = "numpy", **options: Any) -> str:
@@ -359,7 +365,7 @@ class Loss:
             message = f"{self.formula.name}: options must be numbers or strings, got {given!r}"
             raise ArgumentError(message) from error
         if plan is None:
-            plan = PLANS.get(question.engine, HostPlan)(self.formula, question)
+            plan = self.planner(question.engine)(self.formula, question)
             if len(self.plans) >= PLANS_KEPT:
                 self.forget()
             # Another thread may have chosen another engine since the key was made.
@@ -475,9 +481,11 @@ class Loss:
         }
 
         def pullback(cotangent: Any) -> list[Any]:
+            if isinstance(cotangent, Tensor):
+                return plan.recorded_pullback(parents, values, cotangent)
             return plan.pullback(tuple(parents), values, cotangent)
 
-        return Tensor.record(plan.value(values), list(parents.values()), pullback)
+        return Tensor.recorded(plan.value(values), plan.backend, list(parents.values()), pullback)
 
 
 def load_loss(module: str, name: str) -> Any:
