@@ -5,20 +5,19 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tensorweaver.errors import ArgumentError, DTypeError, TraceError
+from tensorweaver.errors import DTypeError, TraceError
 from tensorweaver.loss.arguments import Described, check_weights, compute_dtype, is_floating
-from tensorweaver.loss.on_tape import mean_of
 from tensorweaver.loss.options import thawed
 from tensorweaver.tensor import Tensor
 from tensorweaver.tensor.tape import gradients, no_grad
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from tensorweaver.loss.formula import Formula
     from tensorweaver.loss.plan import Question
 
-__all__ = ["ComposedPlan"]
+__all__ = ["ComposedPlan", "mean_of"]
 
 WEIGHTS = ("sample_weight", "where")
 
@@ -195,16 +194,6 @@ class ComposedPlan:
             gradient = tensor.__array_namespace__().zeros_like(tensor).array
         return self.backend.astype(gradient, self.ports[name].described.dtype)
 
-    def recorded_pullback(
-        self, parents: Mapping[str, Tensor], values: Sequence[Any], cotangent: Tensor
-    ) -> list[Any]:
-        """The same on the tape, to be walked back in its turn."""
-        given = self.tensors(values)
-        for name, parent in parents.items():
-            given[name] = parent.astype(self.dtype)
-        result = self.reduced(given, twice=True)
-        return gradients(result, cotangent, list(parents.values()))
-
     # --------------------------------------------------------------------------- second derivatives
     def slope(self, name: str, arrays: Sequence[Any]) -> tuple[Tensor, Tensor | None]:
         """An argument, and the gradient by it, on the tape."""
@@ -240,15 +229,6 @@ class ComposedPlan:
             total = xp.where(chosen, found, total)
         return total
 
-    def hessian(self, name: str, arrays: Sequence[Any]) -> Any:
-        """Composed losses have no blocks that stand for themselves."""
-        del arrays
-        message = (
-            f"{self.formula.name} couples whatever its formula compares: "
-            f"take hvp(...) by {name}, a product at a time"
-        )
-        raise ArgumentError(message)
-
     @property
     def device(self) -> dict[str, Any]:
         """Where new arrays have to be made."""
@@ -270,6 +250,14 @@ class ComposedPlan:
         if self.question.reduction != "none":
             found[self.question.reduction] = self.value(arrays)
         return found
+
+
+def mean_of(total: Tensor, divisor: Tensor) -> Tensor:
+    """A total over what it counts; over nothing it is 0."""
+    xp = total.__array_namespace__()
+    nothing = divisor == 0
+    mean: Tensor = xp.where(nothing, 0.0, total / xp.where(nothing, 1.0, divisor))
+    return mean
 
 
 def without_labels(

@@ -12,6 +12,7 @@ from tensorweaver.compiler.graph import Graph, Level
 from tensorweaver.compiler.kernel import Setting
 from tensorweaver.compiler.schedule import Output
 from tensorweaver.errors import BackendError, BackendUnavailableError
+from tensorweaver.loss.composed_plan import ComposedPlan
 from tensorweaver.loss.options import chosen_options
 from tensorweaver.loss.variant import VariantKey, variant_of
 
@@ -28,8 +29,10 @@ __all__ = ["source", "steps", "text"]
 LONGEST_SHOWN = 12
 
 
-def steps(plan: Plan, arrays: Sequence[Any]) -> dict[str, Any]:
+def steps(plan: Plan | ComposedPlan, arrays: Sequence[Any]) -> dict[str, Any]:
     """Name -> array: the arguments, every step that the formula gives a name, the reduced loss."""
+    if isinstance(plan, ComposedPlan):
+        return plan.steps(arrays)
     inputs = plan.let_in(arrays)
     graph = plan.variant.value
     named = {
@@ -70,9 +73,9 @@ def free(name: str, taken: Collection[str]) -> str:
     return name
 
 
-def text(plan: Plan, arrays: Sequence[Any]) -> str:
+def text(plan: Plan | ComposedPlan, arrays: Sequence[Any]) -> str:
     """The steps as lines `name = numbers`, aligned."""
-    found = plan.steps(arrays)
+    found = steps(plan, arrays)
     width = max(map(len, found))
     lines = [f"{plan.formula.name}({', '.join(plan.ports)})"]
     for name, array in found.items():

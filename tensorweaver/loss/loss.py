@@ -16,7 +16,7 @@ from tensorweaver.compiler import engines
 from tensorweaver.compiler.engines import Engine, engine_for
 from tensorweaver.compiler.trace import Tracer
 from tensorweaver.errors import ArgumentError, DTypeError, TensorWeaverError, TraceError
-from tensorweaver.loss import explain
+from tensorweaver.loss import curvature, explain
 from tensorweaver.loss.arguments import (
     LABEL_DTYPES,
     Described,
@@ -30,6 +30,7 @@ from tensorweaver.loss.composed_plan import ComposedPlan
 from tensorweaver.loss.delivery import as_given, deliver, is_single, raw
 from tensorweaver.loss.device_plan import DevicePlan
 from tensorweaver.loss.host_plan import HostPlan
+from tensorweaver.loss.on_tape import recorded_pullback
 from tensorweaver.loss.options import chosen_options, frozen
 from tensorweaver.loss.ordering import beside, ordered
 from tensorweaver.loss.plan import Plan, Question
@@ -194,7 +195,7 @@ class Loss:
         """The second derivative of the reduced loss by each element: the Hessian's diagonal."""
         plan, values, tensors = self.opened(arrays, options)
         (name,) = self.wrt_names(self.one(wrt), plan)
-        return as_given(plan.hessian_diagonal(name, values), tensors)
+        return as_given(curvature.hessian_diagonal(plan, name, values), tensors)
 
     @ordered
     def hvp(self, *arrays: Any, vector: Any = None, wrt: str | None = None, **options: Any) -> Any:
@@ -222,7 +223,9 @@ class Loss:
             raise ArgumentError(message)
         described = plan.ports[name].described
         return as_given(
-            plan.hessian_product(name, values, plan.backend.astype(array, described.dtype)),
+            curvature.hessian_product(
+                plan, name, values, plan.backend.astype(array, described.dtype)
+            ),
             tensors,
         )
 
@@ -240,7 +243,7 @@ class Loss:
             raise ArgumentError(message)
         plan, values, tensors = self.opened(arrays, options)
         (name,) = self.wrt_names(self.one(wrt), plan)
-        return as_given(plan.hessian(name, values), tensors)
+        return as_given(curvature.hessian(plan, name, values), tensors)
 
     # ------------------------------------------------------------------------------- looking inside
     def steps(self, *arrays: Any, **options: Any) -> dict[str, Any]:
@@ -248,7 +251,7 @@ class Loss:
         numbers.
         """
         plan, values, _ = self.opened(arrays, options)
-        return plan.steps(values)
+        return explain.steps(plan, values)
 
     def explain(self, *arrays: Any, **options: Any) -> None:
         """Print every intermediate step of the computation, named, with its numbers."""
@@ -482,7 +485,7 @@ class Loss:
 
         def pullback(cotangent: Any) -> list[Any]:
             if isinstance(cotangent, Tensor):
-                return plan.recorded_pullback(parents, values, cotangent)
+                return recorded_pullback(plan, parents, values, cotangent)
             return plan.pullback(tuple(parents), values, cotangent)
 
         return Tensor.recorded(plan.value(values), plan.backend, list(parents.values()), pullback)

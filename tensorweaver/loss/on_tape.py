@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tensorweaver.compiler.compile import prepare
 from tensorweaver.compiler.emit_python import emit_python
+from tensorweaver.loss.composed_plan import ComposedPlan, mean_of
 from tensorweaver.primitives import VOCABULARY
 from tensorweaver.tensor import Tensor
 from tensorweaver.tensor.namespace import tensor_namespace
@@ -23,14 +24,23 @@ if TYPE_CHECKING:
     from tensorweaver.loss.plan import Plan
     from tensorweaver.loss.port import Port
 
-__all__ = ["mean_of", "recorded_pullback"]
+__all__ = ["recorded_pullback"]
 
 
 def recorded_pullback(
-    plan: Plan, parents: Mapping[str, Tensor], values: Sequence[Any], cotangent: Tensor
+    plan: Plan | ComposedPlan,
+    parents: Mapping[str, Tensor],
+    values: Sequence[Any],
+    cotangent: Tensor,
 ) -> list[Tensor | None]:
     """The cotangents of the parents as Tensors that can be walked back from."""
-    return gradients(done_anew(plan, parents, values), cotangent, list(parents.values()))
+    if isinstance(plan, ComposedPlan):
+        given = plan.tensors(values)
+        given.update({name: parent.astype(plan.dtype) for name, parent in parents.items()})
+        result = plan.reduced(given, twice=True)
+    else:
+        result = done_anew(plan, parents, values)
+    return gradients(result, cotangent, list(parents.values()))
 
 
 def done_anew(plan: Plan, parents: Mapping[str, Tensor], values: Sequence[Any]) -> Tensor:
@@ -57,14 +67,6 @@ def done_anew(plan: Plan, parents: Mapping[str, Tensor], values: Sequence[Any]) 
     return mean_of(total, xp.sum(xp.broadcast_to(run(plan, "count", inputs), kept)))
 
 
-def mean_of(total: Tensor, divisor: Tensor) -> Tensor:
-    """A total over what it counts; over nothing it is 0."""
-    xp = total.__array_namespace__()
-    nothing = divisor == 0
-    mean: Tensor = xp.where(nothing, 0.0, total / xp.where(nothing, 1.0, divisor))
-    return mean
-
-
 def constant(plan: Plan, array: Any) -> Tensor:
     return Tensor.wrap(array, plan.backend)
 
@@ -85,7 +87,10 @@ def run(plan: Plan, kind: str, inputs: Sequence[Tensor]) -> Tensor:
     text = emit_python(prepare(plan.variant.graph(kind)))
     axis = plan.frame.kernel_axis
     functions: dict[str, Any] = dict(functions_of(plan.backend, plan.dtype, axis))
-    functions.update({name: value for name, (value, _) in text.constants.items()})
+    dtypes = {"real": plan.dtype, "integral": plan.label_dtype or "int64", "boolean": "bool"}
+    for name, (value, of) in text.constants.items():
+        number = plan.backend.asarray(value, dtypes[of], plan.question.device)
+        functions[name] = constant(plan, number)
     exec(text.source, functions)  # noqa: S102 - our own text, written by emit_python
     result = functions["kernel"](*inputs, plan.frame.classes)
     return inputs[0].__array_namespace__().asarray(result)

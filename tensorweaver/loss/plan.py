@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from tensorweaver.compiler.graph import Level
 from tensorweaver.compiler.kernel import Setting
-from tensorweaver.loss import curvature, explain, on_tape
 from tensorweaver.loss.arguments import (
     Described,
     check_labels,
@@ -26,11 +25,10 @@ from tensorweaver.loss.port import Frame, Port
 from tensorweaver.loss.variant import VariantKey, variant_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from tensorweaver.backends import Backend
     from tensorweaver.loss.formula import Formula
-    from tensorweaver.tensor import Tensor
 
 __all__ = ["Plan", "Question"]
 
@@ -289,22 +287,6 @@ class Plan:
             found = run(*inputs, self.frame.classes, seed, *more)
         return self.leave(name, found)
 
-    def hessian_product(self, name: str, arrays: Sequence[Any], vector: Any) -> Any:
-        """The Hessian of the reduced loss by one argument, times `vector`."""
-        return curvature.hessian_product(self, name, arrays, vector)
-
-    def hessian_diagonal(self, name: str, arrays: Sequence[Any]) -> Any:
-        """The second derivative of the reduced loss by each element of one argument."""
-        return curvature.hessian_diagonal(self, name, arrays)
-
-    def hessian(self, name: str, arrays: Sequence[Any]) -> Any:
-        """The Hessian of each row by one argument."""
-        return curvature.hessian(self, name, arrays)
-
-    def steps(self, arrays: Sequence[Any]) -> dict[str, Any]:
-        """Every step of the computation that has a name."""
-        return explain.steps(self, arrays)
-
     def value_and_gradient(
         self, wrt: tuple[str, ...], arrays: Sequence[Any], targets: Sequence[Any] = ()
     ) -> tuple[Any, list[Any]]:
@@ -373,12 +355,6 @@ class Plan:
         with self.backend.quiet():
             results = self.kernel(kind, wrt)(*inputs, self.frame.classes, seed)
         return [self.leave(name, g) for name, g in zip(wrt, as_tuple(results), strict=True)]
-
-    def recorded_pullback(
-        self, parents: Mapping[str, Tensor], values: Sequence[Any], cotangent: Tensor
-    ) -> list[Any]:
-        """The same on the tape, to be walked back in its turn."""
-        return on_tape.recorded_pullback(self, parents, values, cotangent)
 
     def leave(self, name: str, gradient: Any) -> Any:
         """A gradient as its argument looks."""

@@ -11,7 +11,8 @@ from tests.helpers.compare import assert_close
 def matching_loss(queries, keys, *, scale=1.0):
     xp = tw.array_namespace(queries)
     scores = scale * queries @ keys.T
-    return tw.cross_entropy_loss(scores, xp.arange(queries.shape[0]), reduction="none")
+    labels = xp.arange(queries.shape[0], device=queries.device)
+    return tw.cross_entropy_loss(scores, labels, reduction="none")
 
 
 def refuse_far(given, *, far=3):
