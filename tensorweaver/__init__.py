@@ -45,6 +45,12 @@ from tensorweaver.losses.binary import (
     binary_cross_entropy_loss,
     binary_cross_entropy_with_logits_loss,
 )
+from tensorweaver.losses.boxes import (
+    box_iou_loss,
+    complete_box_iou_loss,
+    distance_box_iou_loss,
+    generalized_box_iou_loss,
+)
 from tensorweaver.losses.divergence import (
     kl_div_loss,
 )
@@ -80,9 +86,13 @@ __all__ = [
     "available_backends",
     "binary_cross_entropy_loss",
     "binary_cross_entropy_with_logits_loss",
+    "box_iou_loss",
     "check_gradient",
+    "complete_box_iou_loss",
     "composed",
     "cross_entropy_loss",
+    "distance_box_iou_loss",
+    "generalized_box_iou_loss",
     "get_backend",
     "get_loss",
     "get_num_threads",

@@ -48,7 +48,11 @@ def test_a_mean_over_nothing_is_zero(case, random):
         assert got.ndim == array.ndim
 
 
-@of(lambda case: not case.loss.formula.rowwise and not case.with_arrays)
+def is_pointwise(case):
+    return not (case.loss.formula.rowwise or case.loss.formula.composed)
+
+
+@of(lambda case: is_pointwise(case) and not case.with_arrays)
 def test_single_numbers(case, random):
     arrays, options = case.draw(random)
     numbers = [a.reshape(-1)[0] for a in arrays]
