@@ -2,6 +2,7 @@
 tests.
 """
 
+from tensorweaver.primitives.differences import DIFFERENCES
 from tensorweaver.primitives.elementwise import ELEMENTWISE, PREDICATES
 from tensorweaver.primitives.primitive import Kind, Primitive, Rule
 from tensorweaver.primitives.reductions import REDUCTIONS
@@ -12,6 +13,6 @@ __all__ = ["VOCABULARY", "Kind", "Primitive", "Rule"]
 
 VOCABULARY: dict[str, Primitive] = {
     primitive.name: primitive
-    for primitive in (*ELEMENTWISE, *PREDICATES, *REDUCTIONS, *SHAPING, *STABLE)
+    for primitive in (*ELEMENTWISE, *PREDICATES, *REDUCTIONS, *SHAPING, *STABLE, *DIFFERENCES)
 }
 """Every operation by name."""

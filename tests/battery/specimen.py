@@ -80,11 +80,13 @@ class Specimen:
         `avoid(*arguments)`: whether the hostile arguments are outside what the loss promises.
     exact_slopes
         `exact_slopes(*arguments, **options)`: the gradient by the first argument, where differences
-        cannot find it (at infinities and ties of a maximum): a number, or a list for a row.
+        cannot find it (at infinities and ties of a maximum): a number, or a list for a row; a tuple
+        of them where the loss is differentiated by several arguments.
     limit
         How many ulp beyond what its inputs allow a result may be off; None for the usual.
     second
-        Whether its second derivative is not 0 everywhere.
+        Whether its second derivative is not 0 everywhere: a truth value, or a predicate of the
+        options.
     peers
         The same loss elsewhere.
     rows_are_independent
@@ -106,7 +108,7 @@ class Specimen:
     avoid: Callable[..., bool] = lambda *_arguments: False
     exact_slopes: Callable[..., Any] | None = None
     limit: float | None = None
-    second: bool = True
+    second: bool | Callable[[Mapping[str, Any]], bool] = True
     peers: tuple[Peer, ...] = ()
     rows_are_independent: bool = True
     whole: bool = False
@@ -129,6 +131,12 @@ class Case(NamedTuple):
     def loss(self) -> tw.Loss:
         """The loss."""
         return self.specimen.loss
+
+    @property
+    def second(self) -> bool:
+        """Whether its second derivative is not 0 everywhere."""
+        second = self.specimen.second
+        return second(self.options) if callable(second) else second
 
     @property
     def id(self) -> str:

@@ -94,7 +94,7 @@ def test_derivatives_agree_with_differences(case, random):
         assert check.gradient < 2e-6
 
 
-@of(lambda case: case.specimen.second)
+@of(lambda case: case.second)
 def test_the_second_derivative_is_there(case, random):
     arrays, options = case.draw(random)
     assert np.any(case.loss.hessian_diag(*arrays, **options) != 0)

@@ -1,21 +1,12 @@
 """Losses of real predictions and real targets."""
 
+import numpy as np
+
 import tensorweaver as tw
 from tests.accuracy import truth
 from tests.battery.draws import REAL
-from tests.battery.specimen import Peer, register
-
-
-def torch_loss(name):
-    """PyTorch's loss of that name, not reduced."""
-
-    def call(*arrays, **options):
-        import torch
-
-        function = getattr(torch.nn.functional, name)
-        return function(*map(torch.tensor, arrays), reduction="none", **options).numpy()
-
-    return Peer("torch", call)
+from tests.battery.peers import optax_loss, published, sklearn_loss, sklearn_metric, torch_loss
+from tests.battery.specimen import register
 
 
 def mse(prediction, target):
@@ -34,29 +25,62 @@ def smooth_l1(prediction, target, beta=1):
     return truth.smooth_l1(prediction, target, beta)[0]
 
 
+def keras_huber(predictions, targets, delta=1.0):
+    error = np.abs(targets - predictions)
+    return np.where(error <= delta, 0.5 * error**2, delta * error - 0.5 * delta**2)
+
+
 SYMMETRIC = {"nonnegative", "zero_at_target", "symmetric", "convex"}
 
-register(tw.mse_loss, REAL, REAL, reference=mse, laws=SYMMETRIC, peers=(torch_loss("mse_loss"),))
+register(
+    tw.mse_loss, REAL, REAL,
+    reference=mse,
+    exact_slopes=lambda x, y: 2 * (x - y),
+    laws=SYMMETRIC,
+    bounds=(0, np.inf),
+    peers=(
+        torch_loss("mse_loss"),
+        optax_loss("squared_error"),
+        sklearn_metric("mean_squared_error"),
+        sklearn_loss("HalfSquaredError", factor=2),
+    ),
+)  # fmt: skip
 register(
     tw.l1_loss, REAL, REAL,
     reference=l1,
+    exact_slopes=lambda x, y: truth.l1(x, y)[1],
     laws=SYMMETRIC,
+    bounds=(0, np.inf),
     second=False,
-    peers=(torch_loss("l1_loss"),),
+    peers=(
+        torch_loss("l1_loss"),
+        sklearn_metric("mean_absolute_error"),
+        sklearn_loss("AbsoluteError"),
+        sklearn_loss("PinballLoss", fixed={"quantile": 0.5}, factor=2),
+    ),
 )  # fmt: skip
 register(
     tw.huber_loss, REAL, REAL,
     reference=huber,
-    options=({}, {"delta": 0.25}, {"delta": 250.0}),
+    options=({}, {"delta": 0.25}, {"delta": 250.0}, {"delta": 1e-30}),
     exact_slopes=lambda x, y, delta=1: truth.huber(x, y, delta)[1],
     laws=SYMMETRIC,
-    peers=(torch_loss("huber_loss"),),
+    bounds=(0, np.inf),
+    second=lambda options: options.get("delta", 1) > 1e-3,  # no ordinary error comes nearer
+    peers=(
+        torch_loss("huber_loss"),
+        optax_loss("huber_loss"),
+        sklearn_loss("HuberLoss", fixed={"delta": 1.0}),
+        published(keras_huber),
+    ),
 )  # fmt: skip
 register(
     tw.smooth_l1_loss, REAL, REAL,
     reference=smooth_l1,
-    options=({}, {"beta": 0.1}),
+    options=({}, {"beta": 0.1}, {"beta": 1e-24}, {"beta": 0.0}),
     exact_slopes=lambda x, y, beta=1: truth.smooth_l1(x, y, beta)[1],
     laws=SYMMETRIC,
+    bounds=(0, np.inf),
+    second=lambda options: options.get("beta", 1) > 1e-3,  # no ordinary error comes nearer
     peers=(torch_loss("smooth_l1_loss"),),
 )  # fmt: skip
