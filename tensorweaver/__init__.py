@@ -42,10 +42,12 @@ from tensorweaver.functions import (
 from tensorweaver.loss import Loss, pointwise, rowwise
 from tensorweaver.losses import get_loss
 from tensorweaver.losses.binary import (
+    asymmetric_loss,
     binary_cross_entropy_loss,
     binary_cross_entropy_with_logits_loss,
     binary_sparsemax_loss,
     brier_loss,
+    cross_entropy_lambda_loss,
     exponential_loss,
     hinge_loss,
     modified_huber_loss,
@@ -88,12 +90,14 @@ __all__ = [
     "TensorWeaverError",
     "TraceError",
     "array_namespace",
+    "asymmetric_loss",
     "available_backends",
     "binary_cross_entropy_loss",
     "binary_cross_entropy_with_logits_loss",
     "binary_sparsemax_loss",
     "brier_loss",
     "check_gradient",
+    "cross_entropy_lambda_loss",
     "cross_entropy_loss",
     "exponential_loss",
     "get_backend",

@@ -1,10 +1,12 @@
 """Losses of one yes-or-no question an element."""
 
+from tensorweaver.losses.binary.asymmetric import asymmetric_loss
 from tensorweaver.losses.binary.binary_cross_entropy import (
     binary_cross_entropy_loss,
     binary_cross_entropy_with_logits_loss,
 )
 from tensorweaver.losses.binary.brier import brier_loss, multiclass_brier_loss
+from tensorweaver.losses.binary.cross_entropy_lambda import cross_entropy_lambda_loss
 from tensorweaver.losses.binary.exponential import (
     exponential_loss,
     multilabel_soft_margin_loss,
@@ -20,10 +22,12 @@ from tensorweaver.losses.binary.hinge import (
 from tensorweaver.losses.binary.sparsemax import binary_sparsemax_loss
 
 __all__ = [
+    "asymmetric_loss",
     "binary_cross_entropy_loss",
     "binary_cross_entropy_with_logits_loss",
     "binary_sparsemax_loss",
     "brier_loss",
+    "cross_entropy_lambda_loss",
     "exponential_loss",
     "hinge_loss",
     "modified_huber_loss",
@@ -69,6 +73,7 @@ PEERS = {
         "lightgbm": "multiclassova",
     },
     "brier_loss": {"sklearn": "brier_score_loss"},
+    "cross_entropy_lambda_loss": {"lightgbm": "cross_entropy_lambda"},
     "binary_sparsemax_loss": {"optax": "sparsemax_loss"},
 }
 """What other libraries call each loss, where they mean the same up to a factor."""

@@ -97,3 +97,13 @@ def modulation(xp: Any, logits: Any, targets: Any, gamma: float) -> Any:
     contradicted = xp.where(is_negative, targets, 1 - targets)
     confident = xp.exp(gamma * xp.log_sigmoid(xp.where(is_negative, finite, -finite)))
     return xp.where(contradicted == 0, confident, wrongness**gamma)
+
+
+def power_of_sigmoid(xp: Any, x: Any, exponent: float) -> Any:
+    """`sigmoid(x)**exponent`, whose slope at infinity is 0 whatever it is multiplied by."""
+    if exponent == 0:
+        return 1.0
+    finite = xp.clip(x, -FARTHEST, FARTHEST)
+    if exponent == 1 or exponent >= SMOOTH_POWER:
+        return xp.sigmoid(finite) ** exponent
+    return xp.exp(exponent * xp.log_sigmoid(finite))

@@ -80,7 +80,7 @@ FACTOR = POSITIVE._replace(hostile=lambda _dtype: [0.0, 1.0, 3.0])
 register(
     tw.binary_cross_entropy_loss, PROBABILITY, BINARY,
     reference=lambda *a, **o: from_probabilities(*a, **o)[0],
-    exact_slopes=lambda *a, **o: from_probabilities(*a[:2], **o, **weights(a[2:]))[1],
+    exact_slopes=lambda p, y, *given, **o: from_probabilities(p, y, **o, **factors(given))[1],
     options=({}, SMOOTH),
     arrays={"weight": FACTOR},
     laws={"nonnegative", "convex"},
@@ -92,9 +92,9 @@ register(
 )  # fmt: skip
 
 
-def weights(given, *names):
+def factors(given):
     """Arrays that came by place, by name."""
-    return dict(zip(names or ("weight",), given, strict=False))
+    return dict(zip(("weight", "pos_weight"), given, strict=False))
 
 
 def sklearn_half_binomial(x, y):
@@ -107,7 +107,7 @@ def sklearn_half_binomial(x, y):
 register(
     tw.binary_cross_entropy_with_logits_loss, LOGIT, UNIT,
     reference=lambda *a, **o: from_logits(*a, **o)[0],
-    exact_slopes=lambda *a, **o: from_logits(*a[:2], **o, **weights(a[2:], "weight", "pos_weight"))[1],
+    exact_slopes=lambda x, y, *given, **o: from_logits(x, y, **o, **factors(given))[1],
     options=({}, SMOOTH),
     arrays={"weight": FACTOR, "pos_weight": FACTOR},
     laws={"nonnegative", "convex"},
@@ -268,7 +268,7 @@ def binary_sparsemax(x, y):
 register(
     tw.exponential_loss, LOGIT, UNIT,
     reference=exponential,
-    avoid=lambda x, y: abs(x) > 80 and 0 < y < 1e-30,  # the exponential alone overflows
+    avoid=lambda x, y: abs(x) > 80 and 0 < y < 1,  # the exponential alone overflows
     laws={"nonnegative", "convex"},
     peers=(Peer("sklearn", sklearn_exponential),),
 )  # fmt: skip
@@ -285,6 +285,62 @@ register(
     laws={"nonnegative", "zero_at_target", "symmetric", "convex"},
     bounds=(0, 1),
     peers=(Peer("numpy", lambda p, y: ((p - y) ** 2 + ((1 - p) - (1 - y)) ** 2) / 2),),
+)  # fmt: skip
+
+
+# ------------------------------------------------------------------------- other cross-entropies
+def asymmetric(x, y, gamma_pos=1, gamma_neg=4, clip=0.05):
+    p, q = truth.sigmoid(x)[0], truth.sigmoid(-x)[0]
+    positive = q ** mpf(gamma_pos) * truth.softplus(-x)[0]
+    if clip == 0:
+        negative = p ** mpf(gamma_neg) * truth.softplus(x)[0]
+    else:
+        lowered = positive_part(p - mpf(clip))
+        negative = lowered ** mpf(gamma_neg) * -mpmath.log(1 - lowered)
+    return truth.times(y, positive) + truth.times(1 - y, negative)
+
+
+def authors_asymmetric(x, y, gamma_pos=1, gamma_neg=4, clip=0.05):
+    p = 1 / (1 + np.exp(-x))
+    q = np.minimum(1 - p + clip, 1)
+    cost = -(y * np.log(p) + (1 - y) * np.log(q))
+    return cost * (1 - p * y - q * (1 - y)) ** (gamma_pos * y + gamma_neg * (1 - y))
+
+
+def cross_entropy_lambda(x, y, weight=1):
+    rate = weight * (x if x == mpmath.inf else mpmath.log1p(mpmath.exp(x)))
+    p = -mpmath.expm1(-rate)
+    return truth.times(y, -mpmath.log(p)) + truth.times(1 - y, rate)
+
+
+def lambda_slope(x, y, *given):
+    return None if not mpmath.isinf(x) else -y if x < 0 else (1 - y) * (given[0] if given else 1)
+
+
+register(
+    tw.asymmetric_loss, LOGIT, BINARY,
+    reference=asymmetric,
+    exact_slopes=lambda x, y, gamma_pos=1, gamma_neg=4, clip=0.05: None
+    if mpmath.isfinite(x)
+    else at_infinity(lambda x, y: -y if x < 0 else (1 - y) * mpf(clip == 0))(x, y),
+    limit=8,  # a product of a power and a logarithm, of a difference
+    avoid=lambda x, y: x == 104,  # the sigmoid underflows before it is divided by the clip
+    options=(
+        {},
+        {"clip": 0.0},
+        {"gamma_pos": 0.0, "gamma_neg": 0.5},
+        {"gamma_pos": 0.5, "gamma_neg": 1.5, "clip": 0.0},
+    ),
+    laws={"nonnegative"},
+    peers=(Peer("numpy", authors_asymmetric),),
+)  # fmt: skip
+register(
+    tw.cross_entropy_lambda_loss, LOGIT, UNIT,
+    reference=cross_entropy_lambda,
+    exact_slopes=lambda_slope,
+    arrays={"weight": FACTOR._replace(hostile=lambda _dtype: [0.25, 1.0, 3.0])},
+    laws={"nonnegative"},
+    peers=(Peer("numpy", lambda x, y: np.log1p(np.exp(x)) - y * x),),
 )  # fmt: skip
 
 
