@@ -39,7 +39,7 @@ from tensorweaver.functions import (
     softmax,
     softplus,
 )
-from tensorweaver.loss import Loss, pointwise, rowwise
+from tensorweaver.loss import Loss, composed, pointwise, rowwise
 from tensorweaver.losses import get_loss
 from tensorweaver.losses.binary import (
     asymmetric_loss,
@@ -97,6 +97,7 @@ __all__ = [
     "binary_sparsemax_loss",
     "brier_loss",
     "check_gradient",
+    "composed",
     "cross_entropy_lambda_loss",
     "cross_entropy_loss",
     "exponential_loss",

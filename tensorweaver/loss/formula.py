@@ -33,6 +33,8 @@ class Formula:
         Positional arguments are arrays, keyword arguments are options.
     rowwise
         Whether it reduces an axis of classes.
+    composed
+        Whether it is ordinary array code on Tensors, and no graph is made of it.
     arguments
         The positional arguments' names.
     array_options
@@ -47,6 +49,10 @@ class Formula:
         The options that may be None whatever their default, because their annotation says so.
     reductions
         The reductions that it knows.
+    check
+        What refuses bad arguments of a composed formula; see `composed`.
+    first_order
+        A quicker way to the same losses that is differentiable once; see `composed`.
     variants
         Its graphs, by the way of calling it; `variant_of` fills it.
     """
@@ -60,6 +66,9 @@ class Formula:
     options: Mapping[str, Any]
     optional: frozenset[str]
     reductions: tuple[str, ...]
+    composed: bool = False
+    check: Callable[..., None] | None = None
+    first_order: Callable[..., Any] | None = None
     variants: dict[Any, Any] = field(default_factory=dict)
 
     @property
@@ -101,8 +110,9 @@ class Formula:
         roles: Mapping[str, Role],
         wrt: tuple[str, ...] | None,
         reductions: tuple[str, ...],
+        **more: Any,
     ) -> Formula:
-        """What the function's signature says."""
+        """What the function's signature says; `more` is for composed formulas."""
         name = function.__name__
         parameters = inspect.signature(function).parameters.values()
         if any(p.kind in {p.VAR_POSITIONAL, p.VAR_KEYWORD} for p in parameters):
@@ -135,6 +145,7 @@ class Formula:
             options,
             frozenset(p.name for p in parameters if "None" in str(p.annotation)),
             tuple(dict.fromkeys((*COMMON_REDUCTIONS, *reductions))),
+            **more,
         )
 
 

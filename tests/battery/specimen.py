@@ -89,6 +89,9 @@ class Specimen:
         The same loss elsewhere.
     rows_are_independent
         Whether each row's loss depends on that row alone.
+    whole
+        For composed losses: the reference is given whole arrays as nested lists, and returns the
+        losses as a list. `tiny` is the shape of the arrays that it is tried on.
     """
 
     loss: tw.Loss
@@ -106,6 +109,8 @@ class Specimen:
     second: bool = True
     peers: tuple[Peer, ...] = ()
     rows_are_independent: bool = True
+    whole: bool = False
+    tiny: tuple[int, ...] = (3, 2)
 
     @property
     def name(self) -> str:

@@ -8,6 +8,7 @@ import pytest
 from tests.accuracy.judge import ELEMENTWISE, OVER_CLASSES, assert_accurate
 from tests.battery.exact import exact_element, exact_row
 from tests.battery.select import of
+from tests.battery.test_laws import several
 
 DTYPES = ("float32", "float64")
 MOST_HOSTILE = 150
@@ -47,7 +48,7 @@ def elements(case, random, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@of(lambda case: not case.loss.formula.rowwise)
+@of(lambda case: not (case.loss.formula.rowwise or case.loss.formula.composed))
 def test_value_and_gradient_of_elements(case, dtype, random):
     columns = elements(case, random, dtype)
     specimen, count = case.specimen, len(case.specimen.draws)
@@ -153,3 +154,49 @@ def test_value_and_gradient_of_rows(case, dtype, random):
             got[known], [exact[i] for i in known], dtype, limit=limit,
             describe=lambda i: describe(known[i]),  # noqa: B023
         )  # fmt: skip
+
+
+def nested(flat, shape):
+    """A flat list in the form of an array of that shape."""
+    if not shape:
+        return flat[0]
+    size = len(flat) // shape[0] if shape[0] else 0
+    return [nested(flat[i * size : (i + 1) * size], shape[1:]) for i in range(shape[0])]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@of(lambda case: case.specimen.whole)
+def test_value_and_gradient_of_whole_arrays(case, dtype, random):
+    specimen = case.specimen
+    drawn = [case.draw(random, specimen.tiny) for _ in range(2)]
+    given = [(a, {n: o[n] for n in specimen.arrays if n in o}) for a, o in drawn]
+    given += [(list(row), {}) for row in specimen.hostile if not case.with_arrays]
+    for arguments, more in given:
+        arrays = [in_dtype(d, a, dtype) for d, a in zip(specimen.draws, arguments, strict=True)]
+        by_name = {n: in_dtype(specimen.arrays[n], v, dtype) for n, v in more.items()}
+        everything = [*arrays, *by_name.values()]
+        options = {**case.options, **by_name}
+        value = case.loss(*arrays, reduction="sum", **options)
+        gradient = several(case.loss.grad(*arrays, reduction="sum", **options))[0]
+
+        def reference(*flat, **plain):
+            whole = [
+                nested(list(x), a.shape) if a.shape else x[0]
+                for x, a in zip(flat, everything, strict=True)  # noqa: B023
+            ]
+            named = dict(zip(by_name, whole[len(arrays) :], strict=True))  # noqa: B023
+            return sum(specimen.reference(*whole[: len(arrays)], **named, **plain))  # noqa: B023
+
+        fixed = [i for i, a in enumerate(everything) if a.dtype.kind != "f"]
+        flat = [np.ravel(a) for a in everything]
+        plain = options_in(case.options, dtype)
+        exact = exact_row(reference, flat, plain, dtype, fixed=fixed, slopes=specimen.exact_slopes)
+
+        def describe(i):
+            what = "value" if not i else f"slope {i - 1}"
+            return f"{case.id} {what} at {[a.tolist() for a in everything]}"  # noqa: B023
+
+        limit = specimen.limit or OVER_CLASSES
+        count = 1 + np.size(gradient) if judged(everything, specimen) else 1
+        got = np.asarray([value, *np.ravel(gradient)], dtype)[:count]
+        assert_accurate(got, exact[:count], dtype, limit=limit, describe=describe)
