@@ -45,6 +45,8 @@ class Formula:
         The arguments that `.grad` differentiates by.
     options
         The keyword options and their defaults.
+    optional
+        The options that may be None whatever their default, because their annotation says so.
     reductions
         The reductions that it knows.
     check
@@ -62,6 +64,7 @@ class Formula:
     roles: Mapping[str, Role]
     differentiable: tuple[str, ...]
     options: Mapping[str, Any]
+    optional: frozenset[str]
     reductions: tuple[str, ...]
     composed: bool = False
     check: Callable[..., None] | None = None
@@ -140,6 +143,7 @@ class Formula:
             dict(roles),
             wrt or positional[:1],
             options,
+            frozenset(p.name for p in parameters if "None" in str(p.annotation)),
             tuple(dict.fromkeys((*COMMON_REDUCTIONS, *reductions))),
             **more,
         )

@@ -58,6 +58,8 @@ def plain_number(value: Any) -> Any:
 def check_option(formula: Formula, name: str, value: Any) -> None:
     """Refuse arrays, and what is no number where the default is one."""
     default = formula.options[name]
+    if value is None and name in formula.optional:
+        return
     if hasattr(value, "shape") or isinstance(value, list | dict | set):
         message = (
             f"{formula.name}: {name} must be a number or a string, got {type(value).__name__}; a "

@@ -361,3 +361,15 @@ def test_the_same_array_is_never_given_back_under_autograd():
     (losses * torch.tensor([3.0, 4.0])).sum().backward()
     assert leaf.grad.tolist() == [3.0, 4.0]
     assert identity_loss(leaf).item() == 1.5
+
+
+def test_an_option_annotated_so_may_be_none():
+    @tw.pointwise
+    def scaled_loss(predictions, targets, *, scale: float | None = 2.0):
+        factor = 1.0 if scale is None else scale
+        return factor * (predictions - targets)
+
+    assert scaled_loss([3.0], [1.0]) == 4
+    assert scaled_loss([3.0], [1.0], scale=None) == 2
+    with pytest.raises(tw.ArgumentError, match="scaled_loss: scale must be a number, got 'a'"):
+        scaled_loss([3.0], [1.0], scale="a")

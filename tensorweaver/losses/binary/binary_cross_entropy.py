@@ -15,7 +15,12 @@ HALF = 0.5
 
 @pointwise(arrays=("weight",))
 def binary_cross_entropy_loss(
-    predictions: Any, targets: Any, *, weight: Any = None, clip: Any = None
+    predictions: Any,
+    targets: Any,
+    *,
+    weight: Any = None,
+    label_smoothing: float = 0.0,
+    clip: Any = None,
 ) -> Any:
     """Binary cross-entropy of probabilities.
 
@@ -36,10 +41,14 @@ def binary_cross_entropy_loss(
     weight
         A factor for each element; as in PyTorch the mean still divides by the number of elements
         (`sample_weight` divides by the weights).
+    label_smoothing
+        In [0, 1], else `ArgumentError`: replaces the targets by `targets (1 - label_smoothing) +
+        label_smoothing / 2`.
     clip
         On request, limit the predictions to `[clip, 1 - clip]`; the gradient is 0 beyond.
 
     Same as: PyTorch's `binary_cross_entropy`, which limits every logarithm to -100; this does not.
+    Keras's `binary_crossentropy`, which clips.
 
     Examples
     --------
@@ -55,15 +64,21 @@ def binary_cross_entropy_loss(
             message = f"binary_cross_entropy_loss: clip must be in [0, 0.5), got {clip!r}"
             raise ArgumentError(message)
         predictions = xp.clip(predictions, clip, 1 - clip)
-    positive = xp.xlogy(targets, predictions)
-    negative = xp.xlog1py(1 - targets, -predictions)
+    positives, negatives = shares("binary_cross_entropy_loss", targets, label_smoothing)
+    positive = xp.xlogy(positives, predictions)
+    negative = xp.xlog1py(negatives, -predictions)
     loss = 0.0 - (positive + negative)
     return loss if weight is None else xp.multiply_no_nan(loss, weight)
 
 
 @pointwise(arrays=("weight", "pos_weight"))
 def binary_cross_entropy_with_logits_loss(
-    logits: Any, targets: Any, *, weight: Any = None, pos_weight: Any = None
+    logits: Any,
+    targets: Any,
+    *,
+    weight: Any = None,
+    pos_weight: Any = None,
+    label_smoothing: float = 0.0,
 ) -> Any:
     """Binary cross-entropy of logits: the sigmoid and the loss in one, exact in the tails.
 
@@ -85,6 +100,9 @@ def binary_cross_entropy_with_logits_loss(
         A factor for each element; as in PyTorch the mean still divides by the number of elements.
     pos_weight
         A factor for the positive part, to trade recall for precision.
+    label_smoothing
+        In [0, 1], else `ArgumentError`: replaces the targets by `targets (1 - label_smoothing) +
+        label_smoothing / 2`.
 
     Same as: PyTorch's `binary_cross_entropy_with_logits`, optax's `sigmoid_binary_cross_entropy`.
 
@@ -97,8 +115,24 @@ def binary_cross_entropy_with_logits_loss(
     array([-0.5,  0.5])
     """
     xp = array_namespace(logits)
-    positive = targets if pos_weight is None else pos_weight * targets
-    loss_if_positive = xp.multiply_no_nan(xp.softplus(-logits), positive)
-    loss_if_negative = xp.multiply_no_nan(xp.softplus(logits), 1 - targets)
+    name = "binary_cross_entropy_with_logits_loss"
+    positives, negatives = shares(name, targets, label_smoothing)
+    if pos_weight is not None:
+        positives = pos_weight * positives
+    loss_if_positive = xp.multiply_no_nan(xp.softplus(-logits), positives)
+    loss_if_negative = xp.multiply_no_nan(xp.softplus(logits), negatives)
     loss = loss_if_positive + loss_if_negative
     return loss if weight is None else xp.multiply_no_nan(loss, weight)
+
+
+def shares(loss: str, targets: Any, label_smoothing: float) -> tuple[Any, Any]:
+    """How much of an element is positive, and how much negative; neither is one less the other
+    where smoothing makes both small.
+    """
+    if not 0 <= label_smoothing <= 1:
+        message = f"{loss}: label_smoothing must be in [0, 1], got {label_smoothing!r}"
+        raise ArgumentError(message)
+    if label_smoothing == 0:
+        return targets, 1 - targets
+    kept, spread = 1 - label_smoothing, label_smoothing / 2
+    return kept * targets + spread, kept * (1 - targets) + spread
