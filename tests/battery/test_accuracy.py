@@ -57,12 +57,9 @@ def test_value_and_gradient_of_elements(case, dtype, random):
     slopes = case.loss.grad(*arrays, reduction="sum", **options)
     plain = options_in(case.options, dtype)
 
-    def reference(*arguments, **options):
-        given = dict(zip(specimen.arrays, arguments[count:], strict=False))
-        return specimen.reference(*arguments[:count], **given, **options)
-
+    reference, slopes_of = (by_name(f, specimen) for f in (specimen.reference, specimen.exact_slopes))
     exact = [
-        exact_element(reference, point, plain, dtype, slopes=specimen.exact_slopes)
+        exact_element(reference, point, plain, dtype, slopes=slopes_of)
         for point in zip(*columns, strict=True)
     ]
 
@@ -76,6 +73,17 @@ def test_value_and_gradient_of_elements(case, dtype, random):
     assert_accurate(
         slopes[known], wanted, dtype, limit=limit, describe=lambda i: describe(known[i])
     )
+
+
+def by_name(function, specimen):
+    """The function, given the arrays that are options by their names; None stays None."""
+    count = len(specimen.draws)
+
+    def call(*arguments, **options):
+        given = dict(zip(specimen.arrays, arguments[count:], strict=False))
+        return function(*arguments[:count], **given, **options)
+
+    return function and call
 
 
 def judged(arguments, specimen):
@@ -125,6 +133,7 @@ def test_value_and_gradient_of_rows(case, dtype, random):
     plain = options_in(case.options, dtype)
     limit = specimen.limit or OVER_CLASSES
     fixed = [i for i, draw in enumerate(specimen.draws) if not draw.real]
+    reference, slopes_of = (by_name(f, specimen) for f in (specimen.reference, specimen.exact_slopes))
     for arguments, given in rows_of(case, random, dtype):
         row = [in_dtype(d, a, dtype) for d, a in zip(specimen.draws, arguments, strict=True)]
         more = {n: np.asarray(v, dtype) for n, v in given.items()}
@@ -134,14 +143,8 @@ def test_value_and_gradient_of_rows(case, dtype, random):
         value = case.loss(*arrays, reduction="sum", **options)
         gradient = case.loss.grad(*arrays, reduction="sum", **options)[0]
 
-        def reference(*arguments, **options):
-            known = dict(zip(specimen.arrays, arguments[len(row) :], strict=False))  # noqa: B023
-            return specimen.reference(*arguments[: len(row)], **known, **options)  # noqa: B023
-
         everything = [*row, *more.values()]
-        exact = exact_row(
-            reference, everything, plain, dtype, fixed=fixed, slopes=specimen.exact_slopes
-        )
+        exact = exact_row(reference, everything, plain, dtype, fixed=fixed, slopes=slopes_of)
 
         def describe(i):
             what = "value" if not i else f"slope {i - 1}"
