@@ -57,7 +57,9 @@ def test_value_and_gradient_of_elements(case, dtype, random):
     slopes = case.loss.grad(*arrays, reduction="sum", **options)
     plain = options_in(case.options, dtype)
 
-    reference, slopes_of = (by_name(f, specimen) for f in (specimen.reference, specimen.exact_slopes))
+    reference, slopes_of = (
+        by_name(f, specimen) for f in (specimen.reference, specimen.exact_slopes)
+    )
     exact = [
         exact_element(reference, point, plain, dtype, slopes=slopes_of)
         for point in zip(*columns, strict=True)
@@ -133,7 +135,9 @@ def test_value_and_gradient_of_rows(case, dtype, random):
     plain = options_in(case.options, dtype)
     limit = specimen.limit or OVER_CLASSES
     fixed = [i for i, draw in enumerate(specimen.draws) if not draw.real]
-    reference, slopes_of = (by_name(f, specimen) for f in (specimen.reference, specimen.exact_slopes))
+    reference, slopes_of = (
+        by_name(f, specimen) for f in (specimen.reference, specimen.exact_slopes)
+    )
     for arguments, given in rows_of(case, random, dtype):
         row = [in_dtype(d, a, dtype) for d, a in zip(specimen.draws, arguments, strict=True)]
         more = {n: np.asarray(v, dtype) for n, v in given.items()}
