@@ -193,7 +193,7 @@ class Writer:
         return self.places[labels]
 
     def may_overwrite(self, base: Node, user: Node) -> bool:
-        """Whether `base` is a temporary that everybody else has finished reading."""
-        if not base.arguments or base in self.graph.outputs:
+        """Whether `base` is a temporary of elements that everybody else has finished reading."""
+        if not base.arguments or base.level is not Level.ELEMENT or base in self.graph.outputs:
             return False
         return all(other is user or other in self.evaluated for other in self.users[base])

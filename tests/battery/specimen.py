@@ -91,9 +91,14 @@ class Specimen:
         The same loss elsewhere.
     rows_are_independent
         Whether each row's loss depends on that row alone.
+<<<<<<< HEAD
     whole
         For composed losses: the reference is given whole arrays as nested lists, and returns the
         losses as a list. `tiny` is the shape of the arrays that it is tried on.
+=======
+    variant
+        What tells apart several specimens of one loss: `"probabilities"` beside labels.
+>>>>>>> a86b9e3ed67c1248903e29138006afaadd56c7e1
     """
 
     loss: tw.Loss
@@ -111,8 +116,17 @@ class Specimen:
     second: bool | Callable[[Mapping[str, Any]], bool] = True
     peers: tuple[Peer, ...] = ()
     rows_are_independent: bool = True
+<<<<<<< HEAD
     whole: bool = False
     tiny: tuple[int, ...] = (3, 2)
+=======
+    variant: str = ""
+
+    @property
+    def title(self) -> str:
+        """The loss's name and the variant's."""
+        return self.name + (f"/{self.variant}" if self.variant else "")
+>>>>>>> a86b9e3ed67c1248903e29138006afaadd56c7e1
 
     @property
     def name(self) -> str:
@@ -143,7 +157,7 @@ class Case(NamedTuple):
         """`huber_loss[delta=0.5]`."""
         told = [f"{name}={value}" for name, value in self.options.items()]
         told += list(self.specimen.arrays) if self.with_arrays else []
-        return self.specimen.name + (f"[{','.join(told)}]" if told else "")
+        return self.specimen.title + (f"[{','.join(told)}]" if told else "")
 
     def draw(
         self, random: np.random.Generator, shape: Any = None
@@ -175,8 +189,8 @@ def register(loss: tw.Loss, *draws: Draw, **about: Any) -> Specimen:
     laws = frozenset(about.pop("laws", ()))
     assert laws <= LAWS, f"unknown laws: {laws - LAWS}"
     specimen = Specimen(loss, draws, laws=laws, **about)
-    assert specimen.name not in SPECIMENS, f"{specimen.name} is registered twice"
-    SPECIMENS[specimen.name] = specimen
+    assert specimen.title not in SPECIMENS, f"{specimen.title} is registered twice"
+    SPECIMENS[specimen.title] = specimen
     return specimen
 
 

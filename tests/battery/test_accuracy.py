@@ -59,14 +59,16 @@ def test_value_and_gradient_of_elements(case, dtype, random):
     slopes = several(case.loss.grad(*arrays, reduction="sum", **options))
     plain = options_in(case.options, dtype)
 
-    def reference(*arguments, **options):
-        given = dict(zip(specimen.arrays, arguments[count:], strict=False))
-        return specimen.reference(*arguments[:count], **given, **options)
-
+    reference = by_name(specimen.reference, specimen)
+    slopes_of = by_name(specimen.exact_slopes, specimen)
     exact = [
+<<<<<<< HEAD
         exact_element(
             reference, point, plain, dtype, slopes=specimen.exact_slopes, wrt=places(case)
         )
+=======
+        exact_element(reference, point, plain, dtype, slopes=slopes_of, wrt=places(case))
+>>>>>>> a86b9e3ed67c1248903e29138006afaadd56c7e1
         for point in zip(*columns, strict=True)
     ]
 
@@ -87,6 +89,20 @@ def places(case):
     """Where among the arguments those stand that the loss is differentiated by."""
     formula = case.loss.formula
     return tuple(formula.arguments.index(name) for name in formula.differentiable)
+<<<<<<< HEAD
+=======
+
+
+def by_name(function, specimen):
+    """The function, given the arrays that are options by their names; None stays None."""
+    count = len(specimen.draws)
+
+    def call(*arguments, **options):
+        given = dict(zip(specimen.arrays, arguments[count:], strict=False))
+        return function(*arguments[:count], **given, **options)
+
+    return function and call
+>>>>>>> a86b9e3ed67c1248903e29138006afaadd56c7e1
 
 
 def judged(arguments, specimen):
@@ -136,6 +152,8 @@ def test_value_and_gradient_of_rows(case, dtype, random):
     plain = options_in(case.options, dtype)
     limit = specimen.limit or OVER_CLASSES
     fixed = [i for i, draw in enumerate(specimen.draws) if not draw.real]
+    reference = by_name(specimen.reference, specimen)
+    slopes_of = by_name(specimen.exact_slopes, specimen)
     for arguments, given in rows_of(case, random, dtype):
         row = [in_dtype(d, a, dtype) for d, a in zip(specimen.draws, arguments, strict=True)]
         more = {n: np.asarray(v, dtype) for n, v in given.items()}
@@ -145,6 +163,7 @@ def test_value_and_gradient_of_rows(case, dtype, random):
         value = case.loss(*arrays, reduction="sum", **options)
         slopes = several(case.loss.grad(*arrays, reduction="sum", **options))
         gradient = np.concatenate([np.ravel(slope) for slope in slopes])
+<<<<<<< HEAD
 
         def reference(*arguments, **options):
             known = dict(zip(specimen.arrays, arguments[len(row) :], strict=False))  # noqa: B023
@@ -155,6 +174,13 @@ def test_value_and_gradient_of_rows(case, dtype, random):
             reference, everything, plain, dtype, fixed=fixed, slopes=specimen.exact_slopes,
             wrt=places(case),
         )  # fmt: skip
+=======
+
+        everything = [*row, *more.values()]
+        exact = exact_row(
+            reference, everything, plain, dtype, fixed=fixed, slopes=slopes_of, wrt=places(case)
+        )
+>>>>>>> a86b9e3ed67c1248903e29138006afaadd56c7e1
 
         def describe(i):
             what = "value" if not i else f"slope {i - 1}"

@@ -82,6 +82,20 @@ def test_a_rowwise_loss_with_labels(to_array):
         margin_loss(np.zeros((2, 3)), [0, 3])
 
 
+@tw.rowwise(roles={"targets": "label"})
+def mean_of_others_loss(scores, targets):
+    """The mean over the row, the label's score left out of it."""
+    xp = tw.array_namespace(scores)
+    return xp.mean(xp.put_along_axis(scores, targets, 0.0, axis=-1), axis=-1, keepdims=True)
+
+
+def test_a_slope_that_is_the_same_in_a_row_is_laid_out_before_it_is_written_to(to_array):
+    scores, labels = to_array(np.array([[1.0, 2.0, 6.0]])), to_array(np.array([2]))
+    assert_close(mean_of_others_loss(scores, labels, reduction="sum"), 1.0, like=scores)
+    gradient = mean_of_others_loss.grad(scores, labels, reduction="sum")
+    assert_close(gradient, [[1 / 3, 1 / 3, 0.0]], like=scores)
+
+
 def test_a_formula_may_return_a_pair(to_array):
     x, importance = to_array([[1.0, 2.0], [3.0, 0.0]]), to_array([1.0, 3.0])
     assert_close(paired_loss(x, importance), (5.0 + 27.0) / 4, like=x)

@@ -5,8 +5,33 @@ from tensorweaver.losses.multiclass.cross_entropy import (
     nll_loss,
     softmax_cross_entropy_backward,
 )
+from tensorweaver.losses.multiclass.margin import (
+    categorical_hinge_loss,
+    multi_margin_loss,
+    multiclass_hinge_loss,
+    multiclass_perceptron_loss,
+)
+from tensorweaver.losses.multiclass.modulated import poly1_cross_entropy_loss, softmax_focal_loss
+from tensorweaver.losses.multiclass.robust import (
+    generalized_cross_entropy_loss,
+    logit_adjusted_cross_entropy_loss,
+    symmetric_cross_entropy_loss,
+)
 
-__all__ = ["cross_entropy_loss", "nll_loss", "softmax_cross_entropy_backward"]
+__all__ = [
+    "categorical_hinge_loss",
+    "cross_entropy_loss",
+    "generalized_cross_entropy_loss",
+    "logit_adjusted_cross_entropy_loss",
+    "multi_margin_loss",
+    "multiclass_hinge_loss",
+    "multiclass_perceptron_loss",
+    "nll_loss",
+    "poly1_cross_entropy_loss",
+    "softmax_cross_entropy_backward",
+    "softmax_focal_loss",
+    "symmetric_cross_entropy_loss",
+]
 
 PEERS = {
     "cross_entropy_loss": {
@@ -19,5 +44,12 @@ PEERS = {
         "liger": "LigerCrossEntropyLoss",
     },
     "nll_loss": {"torch": "nll_loss"},
+    "softmax_focal_loss": {"keras": "categorical_focal_crossentropy"},
+    "poly1_cross_entropy_loss": {"optax": "poly_loss_cross_entropy"},
+    "generalized_cross_entropy_loss": {"keras": "categorical_generalized_cross_entropy"},
+    "multi_margin_loss": {"torch": "multi_margin_loss"},
+    "multiclass_hinge_loss": {"optax": "multiclass_hinge_loss"},
+    "multiclass_perceptron_loss": {"optax": "multiclass_perceptron_loss"},
+    "categorical_hinge_loss": {"keras": "categorical_hinge"},
 }
 """What other libraries call each loss, where they mean the same up to a factor."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Any
 
 from tensorweaver.backends import array_namespace
@@ -20,6 +21,9 @@ def cross_entropy_loss(
     weight: Any = None,
     ignore_index: int | None = -100,
     label_smoothing: float = 0.0,
+    temperature: float = 1.0,
+    softcap: float | None = None,
+    z_loss: float = 0.0,
 ) -> Any:
     """Cross-entropy of logits over classes: softmax and its negative log-likelihood in one.
 
@@ -50,12 +54,20 @@ def cross_entropy_loss(
         label.
     label_smoothing
         In [0, 1], else `ArgumentError`.
+    temperature
+        Divides the logits; positive. Above 1 it makes the probabilities more even.
+    softcap
+        Replaces each logit by `softcap tanh(logit / softcap)` before anything else; positive, None
+        for no cap. A class with logit -inf stays masked.
+    z_loss
+        Adds `z_loss logsumexp(logits)**2`, of the logits that the loss is computed from, which
+        keeps them from drifting; not negative. Class weights do not multiply it.
 
     Errors: a label that is neither a class nor `ignore_index` raises `LabelError`; where looking at
     labels would stall (a GPU, a lazy or traced array), its row is NaN instead.
 
     Same as: PyTorch's `cross_entropy` with the class axis last; optax's `softmax_cross_entropy` and
-    `softmax_cross_entropy_with_integer_labels`, averaged.
+    `softmax_cross_entropy_with_integer_labels`, averaged. Liger's `lse_square_scale` is `z_loss`.
 
     Examples
     --------
@@ -65,20 +77,57 @@ def cross_entropy_loss(
     >>> tw.cross_entropy_loss.grad([[2.0, 1.0, 0.1]], [0]).round(3)
     array([[-0.341,  0.242,  0.099]])
     """
-    if not 0 <= label_smoothing <= 1:
-        message = f"cross_entropy_loss: label_smoothing must be in [0, 1], got {label_smoothing!r}"
-        raise ArgumentError(message)
+    check_options("cross_entropy_loss", label_smoothing, temperature, softcap, z_loss)
     xp = array_namespace(logits)
+    logits = adjusted(xp, logits, temperature, softcap)
     log_probabilities = xp.log_softmax(logits, axis=-1)
     if not xp.isdtype(targets.dtype, "integral"):
         target_probabilities = smoothed(xp, logits, targets, label_smoothing)
-        return expected_cost(xp, log_probabilities, target_probabilities, weight)
+        expected = expected_cost(xp, log_probabilities, target_probabilities, weight)
+        return with_z_loss(xp, expected, logits, z_loss)
     labels, kept = kept_labels(xp, targets, ignore_index)
     loss, count = cost_at_label(xp, log_probabilities, labels, weight)
     if label_smoothing > 0:
         spread_loss = expected_cost(xp, log_probabilities, uniform(xp, logits), weight)
         loss = (1 - label_smoothing) * loss + label_smoothing * spread_loss
-    return where_kept(xp, kept, loss, count)
+    return where_kept(xp, kept, with_z_loss(xp, loss, logits, z_loss), count)
+
+
+def check_options(
+    loss: str, label_smoothing: float, temperature: float, softcap: float | None, z_loss: float
+) -> None:
+    """Refuse what is out of range."""
+    check_smoothing(loss, label_smoothing)
+    if not 0 < temperature < math.inf:
+        message = f"{loss}: temperature must be positive and finite, got {temperature!r}"
+        raise ArgumentError(message)
+    if softcap is not None and not (isinstance(softcap, Real) and 0 < softcap < math.inf):
+        message = f"{loss}: softcap must be None or a positive finite number, got {softcap!r}"
+        raise ArgumentError(message)
+    if not 0 <= z_loss < math.inf:
+        message = f"{loss}: z_loss must be finite and not negative, got {z_loss!r}"
+        raise ArgumentError(message)
+
+
+def check_smoothing(loss: str, label_smoothing: float) -> None:
+    """Refuse a share that is none."""
+    if not 0 <= label_smoothing <= 1:
+        message = f"{loss}: label_smoothing must be in [0, 1], got {label_smoothing!r}"
+        raise ArgumentError(message)
+
+
+def adjusted(xp: Any, logits: Any, temperature: float, softcap: float | None) -> Any:
+    """The logits capped, then divided by the temperature; masked classes stay masked."""
+    if softcap is not None:
+        capped = softcap * xp.tanh(logits / softcap)
+        logits = xp.where(logits == -math.inf, logits, capped)
+    return logits if temperature == 1 else logits / temperature
+
+
+def with_z_loss(xp: Any, loss: Any, logits: Any, z_loss: float) -> Any:
+    if z_loss == 0:
+        return loss
+    return loss + z_loss * xp.logsumexp(logits, axis=-1, keepdims=True) ** 2
 
 
 def uniform(xp: Any, logits: Any) -> Any:
