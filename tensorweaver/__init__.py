@@ -8,6 +8,7 @@ np.float64(11794.0)
 array([[-0.341,  0.242,  0.099]])
 """
 
+from tensorweaver import losses
 from tensorweaver.backends import (
     array_namespace,
     available_backends,
@@ -38,20 +39,26 @@ from tensorweaver.functions import (
     softmax,
     softplus,
 )
-from tensorweaver.loss import Loss, pointwise, rowwise
-from tensorweaver.losses.binary_cross_entropy import (
+from tensorweaver.loss import Loss, composed, pointwise, rowwise
+from tensorweaver.losses import get_loss
+from tensorweaver.losses.binary import (
     binary_cross_entropy_loss,
     binary_cross_entropy_with_logits_loss,
 )
-from tensorweaver.losses.cross_entropy import (
+from tensorweaver.losses.divergence import (
+    kl_div_loss,
+)
+from tensorweaver.losses.multiclass import (
     cross_entropy_loss,
     nll_loss,
     softmax_cross_entropy_backward,
 )
-from tensorweaver.losses.huber import huber_loss, smooth_l1_loss
-from tensorweaver.losses.kl_div import kl_div_loss
-from tensorweaver.losses.l1 import l1_loss
-from tensorweaver.losses.mse import mse_loss
+from tensorweaver.losses.regression import (
+    huber_loss,
+    l1_loss,
+    mse_loss,
+    smooth_l1_loss,
+)
 from tensorweaver.tensor import Tensor
 from tensorweaver.tensor.tape import is_grad_enabled, no_grad
 
@@ -74,8 +81,10 @@ __all__ = [
     "binary_cross_entropy_loss",
     "binary_cross_entropy_with_logits_loss",
     "check_gradient",
+    "composed",
     "cross_entropy_loss",
     "get_backend",
+    "get_loss",
     "get_num_threads",
     "huber_loss",
     "is_grad_enabled",
@@ -84,6 +93,7 @@ __all__ = [
     "log_sigmoid",
     "log_softmax",
     "logsumexp",
+    "losses",
     "mse_loss",
     "nll_loss",
     "no_grad",

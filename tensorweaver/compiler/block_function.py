@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -167,8 +167,16 @@ def put_in_place(memory: Array, where: Array, value: Any) -> None:
 
 def places_across(labels: Array, _classes: int) -> Array:
     """Where each row's label lies in flattened rows that are turned."""
-    found: Array = labels * labels.size + np.arange(labels.size).reshape(labels.shape)
+    found: Array = labels * labels.size + columns(labels.size).reshape(labels.shape)
     return found
+
+
+@lru_cache(maxsize=16)
+def columns(count: int) -> Array:
+    """The numbers from 0 on, not to be written to."""
+    numbers = np.arange(count)
+    numbers.flags.writeable = False
+    return numbers
 
 
 def take_whole(x: Array, where: Array) -> Array:

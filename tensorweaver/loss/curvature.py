@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from tensorweaver.compiler.differentiate import NoDiagonalError
 from tensorweaver.compiler.graph import Level
 from tensorweaver.errors import ArgumentError, ShapeError
+from tensorweaver.loss.composed_plan import ComposedPlan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,14 +17,20 @@ if TYPE_CHECKING:
 __all__ = ["hessian", "hessian_diagonal", "hessian_product"]
 
 
-def hessian_product(plan: Plan, name: str, arrays: Sequence[Any], vector: Any) -> Any:
+def hessian_product(
+    plan: Plan | ComposedPlan, name: str, arrays: Sequence[Any], vector: Any
+) -> Any:
     """The Hessian of the reduced loss by the argument `name`, times `vector`."""
+    if isinstance(plan, ComposedPlan):
+        return plan.hessian_product(name, arrays, vector)
     check_divisor(plan, name)
     return plan.second_derivative("hessian_product", name, arrays, vector)
 
 
-def hessian_diagonal(plan: Plan, name: str, arrays: Sequence[Any]) -> Any:
+def hessian_diagonal(plan: Plan | ComposedPlan, name: str, arrays: Sequence[Any]) -> Any:
     """The second derivative of the reduced loss by each element."""
+    if isinstance(plan, ComposedPlan):
+        return plan.hessian_diagonal(name, arrays)
     check_divisor(plan, name)
     port = plan.ports[name]
     if plan.variant.nodes[name].level is Level.ROW:  # one number a row, and rows are not coupled
@@ -36,8 +43,14 @@ def hessian_diagonal(plan: Plan, name: str, arrays: Sequence[Any]) -> Any:
         return diagonal_from_products(plan, name, arrays)
 
 
-def hessian(plan: Plan, name: str, arrays: Sequence[Any]) -> Any:
+def hessian(plan: Plan | ComposedPlan, name: str, arrays: Sequence[Any]) -> Any:
     """The Hessian of each row, classes by classes, from one product a class."""
+    if isinstance(plan, ComposedPlan):
+        message = (
+            f"{plan.formula.name} couples whatever its formula compares: "
+            f"take hvp(...) by {name}, a product at a time"
+        )
+        raise ArgumentError(message)
     xp = plan.backend.namespace()
     columns = [
         xp.moveaxis(hessian_product(plan, name, arrays, basis(plan, name, k)), plan.frame.axis, -1)

@@ -1,4 +1,4 @@
-"""`@pointwise` and `@rowwise`: the two shapes of formula that become losses."""
+"""`@pointwise`, `@rowwise` and `@composed`: the three shapes of formula that become losses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tensorweaver.loss.loss import Loss
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-__all__ = ["pointwise", "rowwise"]
+__all__ = ["composed", "pointwise", "rowwise"]
 
 
 def decorator(
@@ -21,6 +21,7 @@ def decorator(
     roles: Mapping[str, Role],
     wrt: Iterable[str] | None,
     reductions: Iterable[str],
+    **more: Any,
 ) -> Any:
     def decorate(formula: Callable[..., Any]) -> Loss:
         return Loss(
@@ -31,6 +32,7 @@ def decorator(
                 roles=roles,
                 wrt=None if wrt is None else several(wrt),
                 reductions=several(reductions),
+                **more,
             )
         )
 
@@ -141,4 +143,78 @@ def rowwise(
     """
     return decorator(
         function, rowwise=True, arrays=arrays, roles=roles or {}, wrt=wrt, reductions=reductions
+    )
+
+
+@overload
+def composed(function: Callable[..., Any]) -> Loss: ...
+@overload
+def composed(
+    *,
+    arrays: Iterable[str] = ...,
+    roles: Mapping[str, Role] | None = ...,
+    wrt: Iterable[str] | None = ...,
+    reductions: Iterable[str] = ...,
+    check: Callable[..., None] | None = ...,
+    first_order: Callable[..., Any] | None = ...,
+) -> Callable[[Callable[..., Any]], Loss]: ...
+def composed(
+    function: Any = None,
+    *,
+    arrays: Iterable[str] = (),
+    roles: Mapping[str, Role] | None = None,
+    wrt: Iterable[str] | None = None,
+    reductions: Iterable[str] = (),
+    check: Callable[..., None] | None = None,
+    first_order: Callable[..., Any] | None = None,
+) -> Any:
+    """Make a loss of ordinary array code: for what compares rows, sorts, or walks along a sequence.
+
+    The formula is called with Tensors, at every call: any function of the array API, matrix
+    products, indexing, sorting, loops, other losses. It gives the losses, an array of any shape,
+    or a pair `(losses, counts)`. Its derivatives are found on the tape, once or twice; no kernel
+    is woven, but the losses that it calls have theirs.
+
+    `sample_weight` and `where` are for the losses' shape: what is left out costs nothing, and
+    remains an argument of the others. The arrays may have any shapes; the formula refuses those
+    that do not fit.
+
+    Parameters
+    ----------
+    function, arrays, wrt, reductions
+        As for `pointwise`.
+    roles
+        `"label"` for arguments that hold whole numbers, which come as they are; the others are
+        converted to the dtype of the computation.
+    check
+        `check(given, **options)`, called before anything is computed: `given[name]` is the shape
+        of an argument, or a NumPy array for a label that can be looked at without waiting.
+    first_order
+        A formula with the same arguments and results that is quicker, and may record its own
+        pullback with `Tensor.record`: for value and gradient. Second derivatives are those of
+        `function`.
+
+    Examples
+    --------
+    >>> import tensorweaver as tw
+    >>> @tw.composed(wrt=("queries", "keys"))
+    ... def matching_loss(queries, keys, *, scale=1.0):
+    ...     xp = tw.array_namespace(queries)
+    ...     scores = scale * queries @ keys.T
+    ...     return tw.cross_entropy_loss(scores, xp.arange(len(queries)), reduction="none")
+    >>> matching_loss([[3.0, 0.0], [0.0, 3.0]], [[1.0, 0.0], [0.0, 1.0]]).round(4)
+    np.float64(0.0486)
+    >>> [gradient.shape for gradient in matching_loss.grad([[3.0, 0.0]], [[1.0, 0.0]])]
+    [(1, 2), (1, 2)]
+    """
+    return decorator(
+        function,
+        rowwise=False,
+        arrays=arrays,
+        roles=roles or {},
+        wrt=wrt,
+        reductions=reductions,
+        composed=True,
+        check=check,
+        first_order=first_order,
     )

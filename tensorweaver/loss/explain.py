@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from tensorweaver.backends import get_backend
@@ -11,6 +12,7 @@ from tensorweaver.compiler.graph import Graph, Level
 from tensorweaver.compiler.kernel import Setting
 from tensorweaver.compiler.schedule import Output
 from tensorweaver.errors import BackendError, BackendUnavailableError
+from tensorweaver.loss.composed_plan import ComposedPlan
 from tensorweaver.loss.options import chosen_options
 from tensorweaver.loss.variant import VariantKey, variant_of
 
@@ -27,8 +29,10 @@ __all__ = ["source", "steps", "text"]
 LONGEST_SHOWN = 12
 
 
-def steps(plan: Plan, arrays: Sequence[Any]) -> dict[str, Any]:
+def steps(plan: Plan | ComposedPlan, arrays: Sequence[Any]) -> dict[str, Any]:
     """Name -> array: the arguments, every step that the formula gives a name, the reduced loss."""
+    if isinstance(plan, ComposedPlan):
+        return plan.steps(arrays)
     inputs = plan.let_in(arrays)
     graph = plan.variant.value
     named = {
@@ -69,7 +73,7 @@ def free(name: str, taken: Collection[str]) -> str:
     return name
 
 
-def text(plan: Plan, arrays: Sequence[Any]) -> str:
+def text(plan: Plan | ComposedPlan, arrays: Sequence[Any]) -> str:
     """The steps as lines `name = numbers`, aligned."""
     found = steps(plan, arrays)
     width = max(map(len, found))
@@ -82,7 +86,11 @@ def text(plan: Plan, arrays: Sequence[Any]) -> str:
 
 
 def source(formula: Formula, where: str, options: Mapping[str, Any]) -> str:
-    """The text of the kernel for value and gradient in float32, as a backend or engine runs it."""
+    """The text of the kernel for value and gradient in float32, as a backend or engine runs it; of
+    a composed formula its own.
+    """
+    if formula.composed:
+        return inspect.getsource(formula.function)
     roles = tuple(
         None
         if name in formula.array_options

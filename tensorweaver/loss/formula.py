@@ -33,6 +33,8 @@ class Formula:
         Positional arguments are arrays, keyword arguments are options.
     rowwise
         Whether it reduces an axis of classes.
+    composed
+        Whether it is ordinary array code on Tensors, and no graph is made of it.
     arguments
         The positional arguments' names.
     array_options
@@ -45,6 +47,10 @@ class Formula:
         The keyword options and their defaults.
     reductions
         The reductions that it knows.
+    check
+        What refuses bad arguments of a composed formula; see `composed`.
+    first_order
+        A quicker way to the same losses that is differentiable once; see `composed`.
     variants
         Its graphs, by the way of calling it; `variant_of` fills it.
     """
@@ -57,6 +63,9 @@ class Formula:
     differentiable: tuple[str, ...]
     options: Mapping[str, Any]
     reductions: tuple[str, ...]
+    composed: bool = False
+    check: Callable[..., None] | None = None
+    first_order: Callable[..., Any] | None = None
     variants: dict[Any, Any] = field(default_factory=dict)
 
     @property
@@ -98,8 +107,9 @@ class Formula:
         roles: Mapping[str, Role],
         wrt: tuple[str, ...] | None,
         reductions: tuple[str, ...],
+        **more: Any,
     ) -> Formula:
-        """What the function's signature says."""
+        """What the function's signature says; `more` is for composed formulas."""
         name = function.__name__
         parameters = inspect.signature(function).parameters.values()
         if any(p.kind in {p.VAR_POSITIONAL, p.VAR_KEYWORD} for p in parameters):
@@ -131,6 +141,7 @@ class Formula:
             wrt or positional[:1],
             options,
             tuple(dict.fromkeys((*COMMON_REDUCTIONS, *reductions))),
+            **more,
         )
 
 

@@ -26,9 +26,11 @@ from tensorweaver.loss.arguments import (
     is_floating,
 )
 from tensorweaver.loss.binding import bind, check_given, refuse_twice
+from tensorweaver.loss.composed_plan import ComposedPlan
 from tensorweaver.loss.delivery import as_given, deliver, is_single, raw
 from tensorweaver.loss.device_plan import DevicePlan
 from tensorweaver.loss.host_plan import HostPlan
+from tensorweaver.loss.on_tape import recorded_pullback
 from tensorweaver.loss.options import chosen_options, frozen
 from tensorweaver.loss.ordering import beside, ordered
 from tensorweaver.loss.plan import Plan, Question
@@ -48,6 +50,7 @@ PLANS: dict[str, type[Plan]] = {"interpret": Plan, "cuda": DevicePlan}
 
 PLANS_KEPT = 1024
 NDARRAY = np.ndarray
+COMPOSED = Engine("interpret", "it is array code, of which no kernel is woven")
 
 
 class Loss:
@@ -260,11 +263,17 @@ class Loss:
 
         See `tensorweaver.set_engine`.
         """
-        plan, _, _ = self.open(arrays, options)
-        return self.engine_of(plan.backend, plan.frame.full)
+        plan, values, _ = self.open(arrays, options)
+        return self.engine_of(plan.backend, tuple(values[0].shape))
+
+    def planner(self, engine: str) -> Any:
+        """The class of plans for an engine."""
+        return ComposedPlan if self.formula.composed else PLANS.get(engine, HostPlan)
 
     def engine_of(self, backend: Backend, shape: tuple[int, ...]) -> Engine:
         """Who computes the loss of arguments of that shape."""
+        if self.formula.composed:
+            return COMPOSED
         return engine_for(backend, math.prod(shape), rowwise=self.formula.rowwise)
 
     def source(self, backend: str = "numpy", **options: Any) -> str:
@@ -359,7 +368,7 @@ class Loss:
             message = f"{self.formula.name}: options must be numbers or strings, got {given!r}"
             raise ArgumentError(message) from error
         if plan is None:
-            plan = PLANS.get(question.engine, HostPlan)(self.formula, question)
+            plan = self.planner(question.engine)(self.formula, question)
             if len(self.plans) >= PLANS_KEPT:
                 self.forget()
             # Another thread may have chosen another engine since the key was made.
@@ -475,9 +484,11 @@ class Loss:
         }
 
         def pullback(cotangent: Any) -> list[Any]:
+            if isinstance(cotangent, Tensor):
+                return recorded_pullback(plan, parents, values, cotangent)
             return plan.pullback(tuple(parents), values, cotangent)
 
-        return Tensor.record(plan.value(values), list(parents.values()), pullback)
+        return Tensor.recorded(plan.value(values), plan.backend, list(parents.values()), pullback)
 
 
 def load_loss(module: str, name: str) -> Any:

@@ -110,13 +110,15 @@ def others_of_label(xp: Any, x: Any, labels: Any, axis: int) -> OthersOfLabel:
     terms = xp.put_along_axis(xp.exp(shifted), labels, 0.0, axis=axis)
     others = xp.sum(terms, axis=axis, keepdims=True)
     shifted_label = xp.take_along_axis(shifted, labels, axis=axis)
-    return OthersOfLabel(shifted_label, terms, others, others + xp.expm1(shifted_label))
+    # Below the maximum `others` is at least 1, so that `exp - 1` is as good as `expm1`.
+    rest = others + (xp.exp(shifted_label) - 1.0)
+    return OthersOfLabel(shifted_label, terms, others, rest)
 
 
 def log_softmax_at(xp: Any, x: Any, labels: Any, axis: int = -1) -> Any:
     """`take_along_axis(log_softmax(x), labels)`. With `d` the label's distance below the maximum
-    and `others` the sum of all other terms, `-(d + log1p(others + expm1(-d)))`: both summands are
-    positive, nothing cancels.
+    and `others` the sum of all other terms, `-(d + log1p(others + (exp(-d) - 1)))`: both summands
+    are positive, nothing cancels.
     """
     row = others_of_label(xp, x, labels, axis)
     return row.shifted_label - xp.log1p(row.rest)

@@ -31,11 +31,10 @@ def read_items(recorder: Recorder[Kind], x: Kind, key: Any) -> Kind:
         return recorder.select(x, lambda source: source[parts])
     parts = completed(parts, array.ndim)
 
-    def pullback(g: Array) -> list[Array]:
-        zeros = xp.zeros_like(array, dtype=g.dtype)
-        return [scatter_into_slices(xp, zeros, parts, g)]
+    def scattered(g: Array) -> Array:
+        return scatter_into_slices(xp, xp.zeros_like(array, dtype=g.dtype), parts, g)
 
-    return recorder.kind.recorded(array[parts], recorder.home, [x], pullback)
+    return recorder.linear(x, lambda source: source[parts], scattered)
 
 
 def as_part(recorder: Recorder[Any], x: Array, part: Any) -> Any:

@@ -129,6 +129,20 @@ class TensorNamespace(Recorder[Kind]):
             raise ArgumentError(message)
         return self.plain(name, *values, **options)
 
+    # -- what derivative rules need ----------------------------------------------------------------
+
+    def spread(self, g: Kind, x: Kind, axis: Any, keepdims: bool) -> Kind:  # noqa: FBT001
+        """A reduced value laid out over the axes that were reduced, with the shape of `x`."""
+        shape = tuple(x.array.shape)
+        if not keepdims:
+            reduced = axes_of(axis, len(shape))
+            g = self.reshape(g, tuple(1 if i in reduced else n for i, n in enumerate(shape)))
+        return self.broadcast_to(g, shape)  # type: ignore[no-any-return]
+
+    def count(self, x: Kind, axis: Any) -> int:
+        """How many elements of `x` a reduction over `axis` makes one of."""
+        return self.eager.count(x.array, axis)
+
     # -- making and casting ------------------------------------------------------------------------
 
     def asarray(
@@ -216,11 +230,8 @@ class TensorNamespace(Recorder[Kind]):
     def var(
         self, x: Kind, /, *, axis: Any = None, correction: float = 0.0, keepdims: bool = False
     ) -> Kind:
-        """The variance.
-
-        The mean is held fixed: deviations sum to zero, so it adds nothing to the slope.
-        """
-        mean = self.kind.wrap(self.eager.mean(x.array, axis=axis, keepdims=True), self.home)
+        """The variance."""
+        mean = self.mean(x, axis=axis, keepdims=True)
         squares = self.square(self.subtract(x, mean))
         total = self.sum(squares, axis=axis, keepdims=keepdims)
         count = float(self.eager.count(x.array, axis))

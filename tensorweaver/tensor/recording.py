@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from inspect import Parameter, signature
 from typing import Any, Generic, TypeVar
+from weakref import ref
 
 import numpy as np
 
@@ -91,18 +92,26 @@ class Recorder(Generic[Kind]):
         if not tracked:
             return result
         rules = [rule for _, rule in tracked]
-        xp, out = self.eager, result.array
+        out = result.array
 
-        def pullback(g: Array) -> list[Array | None]:
-            shares: list[Array | None] = []
+        def pullback(g: Any) -> list[Any]:
+            xp: Any = self.eager
+            at: Sequence[Any] = arrays
+            made: Any = out
+            if isinstance(g, Variable):  # the walk back is recorded: the same rules, on variables
+                xp, at, made = self, values, final()
+            shares: list[Any] = []
             for rule in rules:
-                share = None if rule is None else rule(xp, g, out, *arrays, **options)
+                share = None if rule is None else rule(xp, g, made, *at, **options)
                 shares.append(
                     share if share is None else quenched(xp, primitive, g, share, options)
                 )
             return shares
 
-        return self.kind.recorded(out, self.home, [variable for variable, _ in tracked], pullback)
+        parents = [variable for variable, _ in tracked]
+        recorded = self.kind.recorded(out, self.home, parents, pullback)
+        final = ref(recorded)
+        return recorded
 
     def select(self, x: Kind, pick: Callable[[Array], Array]) -> Kind:
         """`pick(x)`, for a `pick` that only chooses elements, each any number of times.
@@ -111,11 +120,21 @@ class Recorder(Generic[Kind]):
         """
         array, xp = x.array, self.eager
 
-        def pullback(g: Array) -> list[Array]:
+        def scattered(g: Array) -> Array:
             flat = xp.places(int(np.prod(array.shape, dtype=np.int64)), array)
-            return [xp.scatter_add(array, pick(xp.reshape(flat, array.shape)), g)]
+            return xp.scatter_add(array, pick(xp.reshape(flat, array.shape)), g)
 
-        return self.kind.recorded(pick(array), self.home, [x], pullback)
+        return self.linear(x, pick, scattered)
+
+    def linear(
+        self, x: Kind, forth: Callable[[Array], Array], back: Callable[[Array], Array]
+    ) -> Kind:
+        """A linear function of one array, and its transpose: the way back of each is the other."""
+
+        def pullback(g: Any) -> list[Any]:
+            return [self.linear(g, back, forth) if isinstance(g, self.kind) else back(g)]
+
+        return self.kind.recorded(forth(x.array), self.home, [x], pullback)
 
     def plain(self, name: str, *values: Any, **options: Any) -> Any:
         """The library's function of that name on the arrays inside, as a constant."""

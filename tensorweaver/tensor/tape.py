@@ -8,15 +8,15 @@ back is a loop, not a recursion, so a chain of any length works.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
 from tensorweaver.backends import Array, Backend, backend_of
 from tensorweaver.errors import ArgumentError, DTypeError
-from tensorweaver.tensor.eager import EagerNamespace, eager_namespace, solid
+from tensorweaver.tensor.eager import eager_namespace, solid
 
-__all__ = ["Pullback", "Step", "Variable", "backward", "is_grad_enabled", "no_grad"]
+__all__ = ["Pullback", "Step", "Variable", "backward", "gradients", "is_grad_enabled", "no_grad"]
 
 Pullback = Callable[[Array], Sequence[Array | None]]
 
@@ -72,6 +72,11 @@ class Variable:
     tracked: bool
     step: Step | None
 
+    if TYPE_CHECKING:
+
+        def __array_namespace__(self) -> Any:
+            """The array API for variables of this kind."""
+
     @classmethod
     def wrap(cls, array: Any, home: Backend) -> Self:
         """An array of `home` as a constant, unchecked."""
@@ -101,7 +106,7 @@ class Variable:
         if home is None:
             message = f"value must be an array of a known library, got {type(value).__name__}"
             raise DTypeError(message)
-        return cls.recorded(value, home, parents, pullback)
+        return cls.recorded(value, home, parents, once(pullback))
 
     @classmethod
     def recorded(
@@ -115,24 +120,64 @@ class Variable:
         return result
 
 
+def once(pullback: Pullback) -> Pullback:
+    """A pullback on arrays alone, which says so where it is to be recorded itself."""
+
+    def on_arrays(cotangent: Any) -> Sequence[Array | None]:
+        if isinstance(cotangent, Variable):
+            message = "a step recorded by hand has no second derivative"
+            raise ArgumentError(message)
+        return pullback(cotangent)
+
+    return on_arrays
+
+
 def backward(root: Variable, seed: Array, *, retain_graph: bool = False) -> None:
-    """Walk back from `root`, whose cotangent is `seed`, adding to the gradient of every leaf.
+    """Walk back from `root`, whose cotangent is `seed`, adding to the gradient of every leaf."""
+    for leaf, cotangent in walk(root, seed, retain_graph=retain_graph):
+        accumulate(leaf, cotangent)
+
+
+def gradients(
+    root: Variable, seed: Any, wrt: "Sequence[Variable]", *, retain_graph: bool = False
+) -> list[Any]:
+    """The cotangents of some variables, where the walk ends, each taken as independent of the
+    others; None where `root` does not depend on one.
+
+    With a variable as the seed the walk itself is recorded: the cotangents are variables that can
+    be walked back from in their turn, and the graph is kept.
+    """
+    recorded = isinstance(seed, Variable)
+    found: dict[int, Any] = dict.fromkeys(map(id, wrt))
+    if root.tracked:
+        retain = retain_graph or recorded
+        for leaf, cotangent in walk(root, seed, retain_graph=retain, ends=frozenset(found)):
+            if id(leaf) in found:
+                found[id(leaf)] = cotangent
+    return [found[id(leaf)] for leaf in wrt]
+
+
+def walk(
+    root: Variable, seed: Any, *, retain_graph: bool, ends: frozenset[int] = frozenset()
+) -> "Iterator[tuple[Variable, Any]]":
+    """Every leaf on the way back from `root`, with its cotangent; so are those with an identity
+    among `ends`.
 
     A variable is visited when all that was computed from it has been, in an order that depends on
     the graph alone.
     """
-    waiting = count_uses(root)
-    cotangents: dict[int, Array] = {id(root): seed}
+    waiting = count_uses(root, ends)
+    cotangents: dict[int, Any] = {id(root): seed}
     ready = [root]
     with np.errstate(all="ignore"):
         while ready:
             variable = ready.pop()
             cotangent = cotangents.pop(id(variable), None)
-            step = variable.step
+            step = None if id(variable) in ends else variable.step
             if step is None:
-                accumulate(variable, cotangent)
+                yield variable, cotangent
                 continue
-            shares: Sequence[Array | None] = [None] * len(step.parents)
+            shares: Sequence[Any] = [None] * len(step.parents)
             if cotangent is not None and step.pullback is not None:
                 shares = step.pullback(cotangent)
             if not retain_graph:
@@ -149,7 +194,7 @@ def backward(root: Variable, seed: Array, *, retain_graph: bool = False) -> None
                     ready.append(parent)
 
 
-def count_uses(root: Variable) -> dict[int, int]:
+def count_uses(root: Variable, ends: frozenset[int]) -> dict[int, int]:
     """How often each variable was used on the way to `root`, by identity.
 
     Refuses a graph that is gone.
@@ -157,7 +202,8 @@ def count_uses(root: Variable) -> dict[int, int]:
     uses: dict[int, int] = {id(root): 0}
     unseen = [root]
     while unseen:
-        step = unseen.pop().step
+        variable = unseen.pop()
+        step = None if id(variable) in ends else variable.step
         if step is CONSUMED:
             message = (
                 "this graph was already walked back and freed: "
@@ -190,6 +236,8 @@ def fit(cotangent: Any, parent: Variable) -> Array:
     array, xp = parent.array, eager_namespace(parent.home)
     if isinstance(cotangent, int | float):
         return xp.full_like(array, cotangent)
+    if isinstance(cotangent, Variable):
+        xp = cotangent.__array_namespace__()
     if tuple(cotangent.shape) != tuple(array.shape):
         cotangent = sum_to_shape(xp, cotangent, tuple(array.shape))
     if cotangent.dtype != array.dtype:
@@ -197,7 +245,7 @@ def fit(cotangent: Any, parent: Variable) -> Array:
     return cotangent
 
 
-def sum_to_shape(xp: EagerNamespace, cotangent: Array, shape: tuple[int, ...]) -> Array:
+def sum_to_shape(xp: Any, cotangent: Array, shape: tuple[int, ...]) -> Array:
     """Undo a broadcast from `shape`: sum over the axes that it added or stretched."""
     added = cotangent.ndim - len(shape)
     if added > 0:

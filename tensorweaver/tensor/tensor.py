@@ -271,7 +271,9 @@ class Tensor(Variable):
             return self
         here = source.device(array)
 
-        def pullback(g: Array) -> list[Array]:
+        def pullback(g: Any) -> list[Any]:
+            if isinstance(g, Tensor):
+                return [g.to(source.name, device=here)]
             return [source.asarray(g, None, here)]
 
         return self.recorded(target.asarray(array, None, device), target, [self], pullback)

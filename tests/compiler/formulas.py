@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tensorweaver import cross_entropy_loss, huber_loss, mse_loss
 from tensorweaver.backends import array_namespace
 from tensorweaver.compiler.graph import Level, Node, input_node
-from tensorweaver.losses import cross_entropy_loss, huber_loss, mse_loss
 
 __all__ = ["FORMULAS"]
 

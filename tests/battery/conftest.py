@@ -1,0 +1,34 @@
+"""The cases of the battery, one a test."""
+
+import zlib
+
+import numpy as np
+import pytest
+
+from tests.battery.specimen import cases
+
+SEED = 20240229
+
+
+def pytest_generate_tests(metafunc):
+    if "case" in metafunc.fixturenames and "peer" not in metafunc.fixturenames:
+        chosen = getattr(metafunc.function, "chosen", lambda _case: True)
+        found = [pytest.param(case, id=case.id) for case in cases() if chosen(case)]
+        metafunc.parametrize("case", found)
+
+
+@pytest.fixture
+def random(request):
+    """The same numbers on every run, other ones for each test."""
+    name = request.node.nodeid.rpartition("::")[2]
+    return np.random.default_rng([SEED, zlib.crc32(name.encode())])
+
+
+@pytest.fixture(autouse=True)
+def numpy_may_warn_inside_dask(request):
+    """Dask computes its chunks with NumPy after the library has returned, infinities included."""
+    if "backend" in request.fixturenames and request.getfixturevalue("backend") == "dask":
+        with np.errstate(all="ignore"):
+            yield
+    else:
+        yield

@@ -1,0 +1,202 @@
+"""Value and gradient within a few ulp of the textbook formula, and what the inputs allow."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from tests.accuracy.judge import ELEMENTWISE, OVER_CLASSES, assert_accurate
+from tests.battery.exact import exact_element, exact_row
+from tests.battery.select import of
+from tests.battery.test_laws import several
+
+DTYPES = ("float32", "float64")
+MOST_HOSTILE = 150
+ORDINARY = 24
+ROWS = 6
+
+
+def in_dtype(draw, values, dtype):
+    """Numbers as the dtype has them, labels as they are."""
+    return np.asarray(values, dtype) if draw.real else np.asarray(values)
+
+
+def options_in(options, dtype):
+    """Options as a kernel of that dtype has them: a number rounded to it."""
+    return {
+        name: float(np.dtype(dtype).type(v)) if isinstance(v, float) else v
+        for name, v in options.items()
+    }
+
+
+def elements(case, random, dtype):
+    """The columns of a pointwise loss's arguments: hostile combinations, ordinary and near ones."""
+    specimen = case.specimen
+    draws = list(specimen.draws) + (list(specimen.arrays.values()) if case.with_arrays else [])
+    lists = [draw.hostile(dtype) or draw.ordinary(random, (3,)).tolist() for draw in draws]
+    hostile = list(itertools.product(*lists))
+    if len(hostile) > MOST_HOSTILE:
+        chosen = random.choice(len(hostile), MOST_HOSTILE, replace=False)
+        hostile = [hostile[i] for i in chosen]
+    columns = [draw.ordinary(random, (ORDINARY,)) for draw in draws]
+    near = [columns[1] * (1 + 1e-5 * random.normal(size=ORDINARY)), *columns[1:]]
+    close = list(zip(*near, strict=True)) if draws[0] == draws[1] else []
+    points = [*hostile, *specimen.hostile, *zip(*columns, strict=True), *close]
+    points = [p for p in points if not specimen.avoid(*p)]
+    turned = zip(*points, strict=True)
+    return [in_dtype(d, column, dtype) for d, column in zip(draws, turned, strict=True)]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@of(lambda case: not (case.loss.formula.rowwise or case.loss.formula.composed))
+def test_value_and_gradient_of_elements(case, dtype, random):
+    columns = elements(case, random, dtype)
+    specimen, count = case.specimen, len(case.specimen.draws)
+    arrays, more = columns[:count], dict(zip(specimen.arrays, columns[count:], strict=False))
+    options = {**case.options, **more}
+    values = case.loss(*arrays, reduction="none", **options)
+    slopes = case.loss.grad(*arrays, reduction="sum", **options)
+    plain = options_in(case.options, dtype)
+
+    def reference(*arguments, **options):
+        given = dict(zip(specimen.arrays, arguments[count:], strict=False))
+        return specimen.reference(*arguments[:count], **given, **options)
+
+    exact = [
+        exact_element(reference, point, plain, dtype, slopes=specimen.exact_slopes)
+        for point in zip(*columns, strict=True)
+    ]
+
+    def describe(i):
+        return f"{case.id} at {[float(c[i]) for c in columns]}"
+
+    limit = specimen.limit or ELEMENTWISE
+    assert_accurate(values, [e[0] for e in exact], dtype, limit=limit, describe=describe)
+    known = [i for i, point in enumerate(zip(*columns, strict=True)) if judged(point, specimen)]
+    wanted = [exact[i][1] for i in known]
+    assert_accurate(
+        slopes[known], wanted, dtype, limit=limit, describe=lambda i: describe(known[i])
+    )
+
+
+def judged(arguments, specimen):
+    """Whether differences, or the specimen, know the slope there."""
+    numbers = np.concatenate([np.ravel(np.asarray(a, float)) for a in arguments])
+    some_nan, all_finite = np.isnan(numbers).any(), np.isfinite(numbers).all()
+    return some_nan or all_finite or specimen.exact_slopes is not None
+
+
+def rows_of(case, random, dtype):
+    """Rows of a loss's arguments: ordinary, small, large, and the specimen's own, one by one."""
+    specimen = case.specimen
+    found = []
+    for scale in (1.0, 1.0, 1e-3, 8.0):
+        arrays, options = case.draw(random, (ROWS // 2, 4))
+        if specimen.draws[0].ordinary is not None and scale != 1.0:
+            arrays = scaled(specimen, arrays, scale)
+        given = {name: options[name] for name in specimen.arrays} if case.with_arrays else {}
+        found += [
+            ([a[i] for a in arrays], {n: row_of(specimen, n, v, i) for n, v in given.items()})
+            for i in range(ROWS // 2)
+        ]
+    found += [(list(row), {}) for row in specimen.hostile if not case.with_arrays]
+    return found
+
+
+def row_of(specimen, name, value, i):
+    return value if specimen.arrays[name].level == "class" else value[i]
+
+
+def scaled(specimen, arrays, scale):
+    """Logits and real numbers multiplied; what has another domain stays."""
+    free = {"REAL", "LOGIT", "VECTOR"}
+    from tests.battery import draws
+
+    known = {id(getattr(draws, name).ordinary) for name in free}
+    return [
+        a * scale if id(d.ordinary) in known else a
+        for d, a in zip(specimen.draws, arrays, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@of(lambda case: case.loss.formula.rowwise and case.specimen.rows_are_independent)
+def test_value_and_gradient_of_rows(case, dtype, random):
+    specimen = case.specimen
+    plain = options_in(case.options, dtype)
+    limit = specimen.limit or OVER_CLASSES
+    fixed = [i for i, draw in enumerate(specimen.draws) if not draw.real]
+    for arguments, given in rows_of(case, random, dtype):
+        row = [in_dtype(d, a, dtype) for d, a in zip(specimen.draws, arguments, strict=True)]
+        more = {n: np.asarray(v, dtype) for n, v in given.items()}
+        arrays = [a[None] for a in row]
+        whole = {n: v if specimen.arrays[n].level == "class" else v[None] for n, v in more.items()}
+        options = {**case.options, **whole}
+        value = case.loss(*arrays, reduction="sum", **options)
+        gradient = case.loss.grad(*arrays, reduction="sum", **options)[0]
+
+        def reference(*arguments, **options):
+            known = dict(zip(specimen.arrays, arguments[len(row) :], strict=False))  # noqa: B023
+            return specimen.reference(*arguments[: len(row)], **known, **options)  # noqa: B023
+
+        everything = [*row, *more.values()]
+        exact = exact_row(
+            reference, everything, plain, dtype, fixed=fixed, slopes=specimen.exact_slopes
+        )
+
+        def describe(i):
+            what = "value" if not i else f"slope {i - 1}"
+            return f"{case.id} {what} at {[np.asarray(a).tolist() for a in everything]}"  # noqa: B023
+
+        got = np.asarray([value, *np.ravel(gradient)], dtype)
+        known = list(range(len(got) if judged(everything, specimen) else 1))
+        assert_accurate(
+            got[known], [exact[i] for i in known], dtype, limit=limit,
+            describe=lambda i: describe(known[i]),  # noqa: B023
+        )  # fmt: skip
+
+
+def nested(flat, shape):
+    """A flat list in the form of an array of that shape."""
+    if not shape:
+        return flat[0]
+    size = len(flat) // shape[0] if shape[0] else 0
+    return [nested(flat[i * size : (i + 1) * size], shape[1:]) for i in range(shape[0])]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@of(lambda case: case.specimen.whole)
+def test_value_and_gradient_of_whole_arrays(case, dtype, random):
+    specimen = case.specimen
+    drawn = [case.draw(random, specimen.tiny) for _ in range(2)]
+    given = [(a, {n: o[n] for n in specimen.arrays if n in o}) for a, o in drawn]
+    given += [(list(row), {}) for row in specimen.hostile if not case.with_arrays]
+    for arguments, more in given:
+        arrays = [in_dtype(d, a, dtype) for d, a in zip(specimen.draws, arguments, strict=True)]
+        by_name = {n: in_dtype(specimen.arrays[n], v, dtype) for n, v in more.items()}
+        everything = [*arrays, *by_name.values()]
+        options = {**case.options, **by_name}
+        value = case.loss(*arrays, reduction="sum", **options)
+        gradient = several(case.loss.grad(*arrays, reduction="sum", **options))[0]
+
+        def reference(*flat, **plain):
+            whole = [
+                nested(list(x), a.shape) if a.shape else x[0]
+                for x, a in zip(flat, everything, strict=True)  # noqa: B023
+            ]
+            named = dict(zip(by_name, whole[len(arrays) :], strict=True))  # noqa: B023
+            return sum(specimen.reference(*whole[: len(arrays)], **named, **plain))  # noqa: B023
+
+        fixed = [i for i, a in enumerate(everything) if a.dtype.kind != "f"]
+        flat = [np.ravel(a) for a in everything]
+        plain = options_in(case.options, dtype)
+        exact = exact_row(reference, flat, plain, dtype, fixed=fixed, slopes=specimen.exact_slopes)
+
+        def describe(i):
+            what = "value" if not i else f"slope {i - 1}"
+            return f"{case.id} {what} at {[a.tolist() for a in everything]}"  # noqa: B023
+
+        limit = specimen.limit or OVER_CLASSES
+        count = 1 + np.size(gradient) if judged(everything, specimen) else 1
+        got = np.asarray([value, *np.ravel(gradient)], dtype)[:count]
+        assert_accurate(got, exact[:count], dtype, limit=limit, describe=describe)

@@ -1,0 +1,50 @@
+"""Every backend, and every engine of NumPy arrays, computes what NumPy's functions compute."""
+
+import numpy as np
+import pytest
+
+import tensorweaver as tw
+from tests.battery.test_laws import several
+from tests.helpers.compare import assert_close
+
+
+def moved(case, arrays, options, to_array):
+    """The arguments as arrays of the backend."""
+    given = {
+        name: to_array(value) if isinstance(value, np.ndarray) else value
+        for name, value in options.items()
+    }
+    return [to_array(a) for a in arrays], given
+
+
+def test_backends_agree(case, random, to_array, to_numpy):
+    arrays, options = case.draw(random)
+    there, given = moved(case, arrays, options, to_array)
+    value, gradient = case.loss.value_and_grad(*there, **given)
+    alone = case.loss(*there, reduction="none", **given)
+    want, expected = case.loss.value_and_grad(*arrays, **options)
+    assert_close(value, want, like=there[0], rtol=1e-12, atol=1e-15)
+    losses = case.loss(*arrays, reduction="none", **options)
+    assert_close(alone, losses, like=there[0], rtol=1e-12, atol=1e-15)
+    for got, wanted in zip(several(gradient), several(expected), strict=True):
+        assert_close(got, wanted, like=there[0], rtol=1e-11, atol=1e-14)
+    diagonal = case.loss.hessian_diag(*there, **given)
+    wanted = case.loss.hessian_diag(*arrays, **options)
+    assert_close(diagonal, wanted, like=there[0], rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("engine", ["blocks", "llvm"])
+def test_engines_agree(case, engine, random):
+    if engine == "llvm":
+        pytest.importorskip("llvmlite", reason="the llvm engine needs llvmlite")
+    arrays, options = case.draw(random, (67, *case.specimen.shape[1:]))
+    tw.set_engine("interpret")
+    want, expected = case.loss.value_and_grad(*arrays, **options)
+    losses = case.loss(*arrays, reduction="none", **options)
+    tw.set_engine(engine)
+    value, gradient = case.loss.value_and_grad(*arrays, **options)
+    assert_close(value, want, rtol=1e-13)
+    for got, wanted in zip(several(gradient), several(expected), strict=True):
+        assert_close(got, wanted, rtol=1e-11, atol=1e-14)
+    alone = case.loss(*arrays, reduction="none", **options)
+    assert_close(alone, losses, rtol=1e-12, atol=1e-15)
