@@ -21,7 +21,8 @@ PYTHONS = nox.project.python_versions(PROJECT)
 
 #: What another release of Python or NumPy does not change: how exact the numbers are, CUDA kernels,
 #: and that engines agree call by call; `test_random_calls.py` asks them for calls of every kind.
-ONCE = ("accuracy", "compiler/cuda", "gpu", "helpers/cuda_on_cpu", "loss/engines/test_agreement.py")
+ONCE = ("accuracy", "battery/test_accuracy.py", "compiler/cuda", "gpu", "helpers/cuda_on_cpu")
+ONCE += ("loss/engines/test_agreement.py",)
 WITHOUT_ONCE = tuple(f"--ignore=tests/{name}" for name in ONCE)
 
 nox.needs_version = ">=2025.5.1"
