@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import zipfile
 from pathlib import Path
 
 import nox
@@ -18,10 +19,11 @@ ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
 
-#: Minutes of tests of CUDA kernels, which do not depend on the packages around them.
-WITHOUT_KERNELS = ("--ignore=tests/compiler/cuda", "--ignore=tests/helpers/cuda_on_cpu")
-#: The same of all engines, which their tests choose by themselves: once is enough.
-WITHOUT_ENGINES = ("--ignore=tests/loss/engines", "--ignore=tests/compiler/llvm", *WITHOUT_KERNELS)
+#: What another release of Python or NumPy does not change: how exact the numbers are, CUDA kernels,
+#: and that engines agree call by call; `test_random_calls.py` asks them for calls of every kind.
+ONCE = ("accuracy", "battery/test_accuracy.py", "compiler/cuda", "gpu", "helpers/cuda_on_cpu")
+ONCE += ("loss/engines/test_agreement.py",)
+WITHOUT_ONCE = tuple(f"--ignore=tests/{name}" for name in ONCE)
 
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "virtualenv"
@@ -56,7 +58,9 @@ def run(session: nox.Session, *command: str, within: str | None = None) -> None:
 
 def run_tests(session: nox.Session, *arguments: str, within: str | None = None) -> None:
     """Run pytest with one worker a core; what follows `--` comes last and wins."""
-    run(session, "-m", "pytest", "-n", "auto", *arguments, *session.posargs, within=within)
+    # Neighbours share fixtures and kernels, so a worker gets them together.
+    workers = ("-n", "auto", "--dist", "worksteal")
+    run(session, "-m", "pytest", *workers, *arguments, *session.posargs, within=within)
 
 
 # ---------------------------------------------------------------------- shared environments
@@ -88,12 +92,18 @@ def strict(session: nox.Session) -> None:
 @nox.session(venv_backend="none", requires=["light"], tags=["matrix"])
 @nox.parametrize("engine", ["interpret", "blocks", "llvm"])
 def engines(session: nox.Session, engine: str) -> None:
-    """Run all that is computed on NumPy with one engine for every call, whatever its size."""
-    folders = ("accuracy", "loss", "losses", "primitives", "tensor")
-    files = ("integration", "test_check.py", "test_functions.py")
-    tests = [f"tests/{name}" for name in (*folders, *files)]
-    chosen = ("--backend", "numpy", "--engine", engine, *WITHOUT_ENGINES)
-    run_tests(session, *chosen, *tests, within="light")
+    """Run every test that an engine computes in with one for all calls, whatever their size.
+
+    `numpy` interprets what is small, so `interpret` runs those alone whose arrays are large.
+    """
+    names = ["accuracy", "loss", "losses", "test_check.py", "test_functions.py"]
+    if engine == "interpret":
+        accuracy = ("functions", "half", "reductions")
+        names = [f"accuracy/test_{name}.py" for name in accuracy]
+        names += ["loss/test_looking_inside.py", "loss/test_threads.py"]
+        names += ["losses/test_peer_failures.py"]
+    chosen = ("--backend", "numpy", "--engine", engine, "--ignore=tests/loss/engines")
+    run_tests(session, *chosen, *(f"tests/{name}" for name in names), within="light")
 
 
 @nox.session(venv_backend="none", requires=["light"], tags=["matrix"])
@@ -104,8 +114,8 @@ def dask(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", requires=["frameworks"], tags=["matrix"])
 def torch(session: nox.Session) -> None:
-    """Run the suite on PyTorch, with PyTorch, JAX and optax at hand as oracles."""
-    arguments = ("--require-backend", "--backend", "torch", *WITHOUT_ENGINES)
+    """Run the tests of the matrix on PyTorch, and those that use PyTorch, JAX, Dask or optax."""
+    arguments = ("--require-backend", "--backend", "torch", "-m", "matrix or frameworks")
     run_tests(session, *arguments, within="frameworks")
 
 
@@ -157,10 +167,13 @@ def cuda_on_cpu(session: nox.Session) -> None:
     install(session, "-e", ".[test]", *group("cuda-on-cpu"))
     session.env["TENSORWEAVER_REQUIRE_CUDA_ON_CPU"] = "1"  # no test may skip for want of a compiler
     run_tests(session, "tests/helpers/cuda_on_cpu")
-    covered = ("-p", "tests.helpers.cuda_on_cpu.report", "--least-kernel-lines", "92")
-    run_tests(session, *covered, "tests/compiler/cuda")
     arguments = ("--engine", "cuda", "tests/accuracy", "tests/losses", "tests/loss")
     run_tests(session, *arguments, "--ignore=tests/loss/engines")
+    kernels = Path(session.create_tmp()).resolve() / "kernels"  # lines of this run alone count
+    shutil.rmtree(kernels, ignore_errors=True)
+    session.env["TENSORWEAVER_CACHE"] = str(kernels)
+    covered = ("-p", "tests.helpers.cuda_on_cpu.report", "--least-kernel-lines", "92")
+    run_tests(session, *covered, "tests/compiler/cuda")
 
 
 # ---------------------------------------------------------------------- the code itself
@@ -189,7 +202,9 @@ def examples(session: nox.Session) -> None:
 
 @nox.session(tags=["matrix"])
 def build(session: nox.Session) -> None:
-    """Build the source archive and the wheel, and test the wheel with the source out of sight."""
+    """Build the source archive and from it the wheel, which has every file of the package, and
+    try it with the source out of sight: what reads files, imports, compiles, and the docstrings.
+    """
     install(session, "build")
     stage = Path(session.create_tmp()).resolve() / "stage"
     shutil.rmtree(stage, ignore_errors=True)
@@ -197,26 +212,43 @@ def build(session: nox.Session) -> None:
     shutil.copytree(ROOT, stage, ignore=hidden)
     run(session, "-m", "build", "--outdir", str(stage / "dist"), str(ROOT))
     (wheel,) = (stage / "dist").glob("*.whl")
+    check_contents(session, wheel)
     install(session, "--force-reinstall", "--no-deps", str(wheel))
     install(session, f"tensorweaver[test] @ {wheel.as_uri()}")
     session.chdir(stage)
-    # How exact the numbers are does not depend on how the package was installed.
-    apart = ("--ignore=tests/accuracy", *WITHOUT_ENGINES)
-    run_tests(session, "tests", *apart, "--pyargs", "tensorweaver")
+    chosen = ("architecture", "backends", "loss/engines/test_choice.py", "test_functions.py")
+    chosen += ("loss/test_looking_inside.py", "loss/test_user_losses.py", "test_plotting.py")
+    run_tests(session, *(f"tests/{name}" for name in chosen), "--pyargs", "tensorweaver")
+
+
+def check_contents(session: nox.Session, wheel: Path) -> None:
+    """Fail where a file of the package is not in the wheel, or is another there."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if ".dist-info/" not in name]
+        packed = {name: archive.read(name) for name in names}
+    paths = [path for path in (ROOT / "tensorweaver").rglob("*") if path.is_file()]
+    source = {
+        path.relative_to(ROOT).as_posix(): path.read_bytes()
+        for path in paths
+        if path.parent.name != "__pycache__"
+    }
+    wrong = [name for name in sorted(packed | source) if packed.get(name) != source.get(name)]
+    if wrong:
+        session.error(f"the wheel and the source differ in {', '.join(wrong)}")
 
 
 @nox.session(tags=["matrix"])
 def minimums(session: nox.Session) -> None:
-    """Run the suite on the oldest NumPy and array-api-compat that the package allows."""
+    """Run the suite on the oldest NumPy, array-api-compat and llvmlite that are allowed."""
     install(session, "-e", ".[test]", *group("minimums"))
-    run_tests(session, "--backend", "numpy", *WITHOUT_KERNELS)
+    run_tests(session, "--backend", "numpy", *WITHOUT_ONCE)
 
 
 @nox.session(python=PYTHONS[1:], tags=["matrix"])
 def pythons(session: nox.Session) -> None:
-    """Run the whole suite on the later Pythons that are installed."""
+    """Run the suite on the later Pythons that are installed."""
     install(session, "-e", ".[test]")
-    run_tests(session, "--backend", "numpy")
+    run_tests(session, "--backend", "numpy", *WITHOUT_ONCE)
 
 
 @nox.session(venv_backend="none", requires=["frameworks"], tags=["matrix"])

@@ -6,8 +6,10 @@ NumPy. `--engine` chooses who computes losses of NumPy arrays. A backend that th
 skips its tests with the library's own reason; `--require-backend` makes them fail instead.
 """
 
+import functools
 import os
 import random
+import re
 import shutil
 import sys
 import tempfile
@@ -21,6 +23,8 @@ from tests.helpers.arrays import LIBRARIES, make_array, to_host
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 CUDA = "cuda"
+#: How a file names them, or all of them.
+FRAMEWORKS = re.compile(r"\b(torch|jax|dask|optax|BACKENDS|LIBRARIES)\b")
 SEED = pytest.StashKey[int]()
 BACKENDS = pytest.StashKey[tuple[str, ...]]()
 
@@ -99,6 +103,18 @@ def pytest_generate_tests(metafunc):
             pytest.param(name, marks=[pytest.mark.matrix, *marks.get(name, [])]) for name in names
         ]
         metafunc.parametrize("backend", parameters, indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.name.startswith("test_") and names_frameworks(item.path):
+            item.add_marker(pytest.mark.frameworks)
+
+
+@functools.cache
+def names_frameworks(path):
+    """Whether a file of tests may need one of the libraries that the suite does without."""
+    return FRAMEWORKS.search(path.read_text(encoding="utf-8")) is not None
 
 
 def pytest_runtest_setup(item):

@@ -92,6 +92,14 @@ def test_the_matrix_marker_selects_what_depends_on_the_backend(pytest_on_suite):
     assert "1 passed, 3 deselected" in output
 
 
+def test_files_that_name_a_framework_are_marked(pytest_on_suite, tmp_path):
+    library = "xatpo"[::-1]  # this file itself names none
+    (tmp_path / "test_other.py").write_text(f"def test_{library}():\n    {library!r}\n", "utf-8")
+    code, output = pytest_on_suite("-m", "frameworks")
+    assert code == pytest.ExitCode.OK
+    assert "1 passed, 4 deselected" in output
+
+
 def test_the_seed_decides_the_numbers_and_is_printed_on_failure(pytest_on_suite):
     _, first = pytest_on_suite("--seed", "7")
     _, again = pytest_on_suite("--seed", "7", "-k", "random")

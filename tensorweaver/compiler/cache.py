@@ -197,7 +197,7 @@ def tidy(place: Path) -> None:
         excess -= file.size
     for file in left_behind:
         with contextlib.suppress(*TROUBLE):
-            file.path.unlink()
+            Path(file.path).unlink()
 
 
 class StoredFile(NamedTuple):
@@ -205,21 +205,22 @@ class StoredFile(NamedTuple):
 
     used: float
     size: int
-    path: Path
+    path: str
 
 
 def files_in(place: Path) -> tuple[list[StoredFile], list[StoredFile]]:
     """What the folder holds of this module: stored files, and abandoned temporary ones."""
     kept, abandoned = [], []
-    for path in place.iterdir():
-        is_kept = KEPT.fullmatch(path.name)
-        if not is_kept and not TEMPORARY.fullmatch(path.name):
-            continue
-        with contextlib.suppress(FileNotFoundError):  # another process was quicker
-            status = path.lstat()
-            file = StoredFile(status.st_mtime, status.st_size, path)
-            if is_kept:
-                kept.append(file)
-            elif time.time() - file.used > TEMPORARY_SECONDS:
-                abandoned.append(file)
+    with os.scandir(place) as entries:  # thousands of files, on every call
+        for entry in entries:
+            is_kept = KEPT.fullmatch(entry.name)
+            if not is_kept and not TEMPORARY.fullmatch(entry.name):
+                continue
+            with contextlib.suppress(FileNotFoundError):  # another process was quicker
+                status = entry.stat(follow_symlinks=False)
+                file = StoredFile(status.st_mtime, status.st_size, entry.path)
+                if is_kept:
+                    kept.append(file)
+                elif time.time() - file.used > TEMPORARY_SECONDS:
+                    abandoned.append(file)
     return kept, abandoned

@@ -7,6 +7,8 @@ import pytest
 
 from tests.battery.specimen import cases
 
+pytestmark = pytest.mark.frameworks
+
 PAIRS = [
     pytest.param(case, peer, id=f"{case.id}-{peer.library}{i or ''}")
     for case in cases()

@@ -1,4 +1,9 @@
-"""One ordinary call of every loss, away from kinks and edges, as NumPy arrays."""
+"""Ordinary calls of losses, away from kinks and edges, as NumPy arrays: one of each structure.
+
+What all losses share, engines, backends and derivatives of all kinds, is tested on these. A loss
+that is built as one of them is needs no case here: each takes seconds of every session. Its own
+battery is in `tests/losses/`.
+"""
 
 from typing import Any, NamedTuple
 

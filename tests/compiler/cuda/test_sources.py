@@ -159,15 +159,20 @@ def test_common_losses_and_dtypes_need_few_texts():
 WORDS = "exp expf float real load Pack maximum place rows u sum threadIdx result_array inside"
 
 
-@pytest.mark.parametrize("word", WORDS.split())
-def test_a_formula_may_use_the_words_of_the_text(word):
-    argument, local = input_node(word), operation("exp", input_node(word))
-    total = operation("sum", operation("multiply", local, input_node("targets")))
-    graph = Graph((argument, input_node("targets")), (total, local), {local: word, total: word})
-    wanted = (Output(Level.SCALAR, total=True), Output(Level.ELEMENT))
-    kernel = CudaKernel(graph, wanted, "float32", rowwise=True)
-    for classes in (10, 1 << 20):
-        compiled(kernel, classes, "float32", "sm_90")
+@pytest.mark.parametrize("classes", [10, 1 << 20])
+def test_a_formula_may_use_the_words_of_the_text(classes):
+    """All at once: a compiler names the word that it cannot do with."""
+    arguments, outputs, names = [], [], {}
+    for word in WORDS.split():
+        argument = input_node(word)
+        local = operation("exp", argument)
+        total = operation("sum", operation("multiply", local, input_node("targets")))
+        arguments.append(argument)
+        outputs += [total, local]
+        names |= {local: word, total: word}
+    graph = Graph((*arguments, input_node("targets")), tuple(outputs), names)
+    wanted = (Output(Level.SCALAR, total=True), Output(Level.ELEMENT)) * len(arguments)
+    compiled(CudaKernel(graph, wanted, "float32", rowwise=True), classes, "float32", "sm_90")
 
 
 def test_the_engine_of_other_arrays_is_not_chosen():

@@ -1,23 +1,10 @@
 """What the tests of the engines share: one engine after another, and a clean slate after each."""
 
-import os
-
 import pytest
 
 import tensorweaver as tw
-from tensorweaver.compiler import cache, engines, parallel
+from tensorweaver.compiler import engines, parallel
 from tests.loss.engines.calls import ENGINES
-
-
-@pytest.fixture(scope="session", autouse=True)
-def kernels_kept_for_the_session(tmp_path_factory):
-    """Compiled kernels go to a folder of this run alone, which its workers share."""
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(cache.ENVIRONMENT_VARIABLE, str(folder / "kernels"))
-        yield
 
 
 @pytest.fixture(autouse=True)

@@ -95,8 +95,15 @@ def test_left_alone_large_arrays_are_computed_by_an_engine(name, engine, runs):
 
 
 # ------------------------------------------------------------------------- agreement
-@pytest.mark.parametrize("dtype", REAL_DTYPES)
-@pytest.mark.parametrize("name", CASES)
+#: Half precision is converted on the way in and out, whatever lies between: one of each kind.
+HALF_TOO = ["mse", "huber", "bce, weight", "bce of logits, weights", "kl, log target"]
+HALF_TOO += ["ce, ignored", "ce, all", "ce, probabilities, all", "nll, all"]
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [(n, d) for n in CASES for d in REAL_DTYPES if d in {"float64", "float32"} or n in HALF_TOO],
+)
 def test_every_kind_of_call_in_every_dtype(name, dtype, engine):
     if dtype == "bfloat16":
         pytest.importorskip("ml_dtypes")
