@@ -78,27 +78,35 @@ def slope(reference, arguments, options, place, index, dtype):
     return mpf(0) if left * right <= 0 else min(left, right, key=abs)
 
 
-# ------------------------------------------------------------------------------ one element
-def exact_element(reference, arguments, options, dtype, *, fixed=(), slopes=None):
-    """Value and slope by the first argument, each with what moving the arguments by a step changes.
+def known_slopes(slopes, at, options):
+    """What the specimen says the slopes are, one entry an argument that has some; None for none."""
+    known = None if slopes is None else slopes(*at, **options)
+    return known if known is None or isinstance(known, tuple) else (known,)
 
-    `slopes`, where given, knows the slope; arguments at the places `fixed` are not moved.
+
+# ------------------------------------------------------------------------------ one element
+def exact_element(reference, arguments, options, dtype, *, fixed=(), slopes=None, wrt=(0,)):
+    """Value and slopes by the arguments `wrt`, each with what moving the arguments by a step
+    changes.
+
+    `slopes`, where given, knows the slopes; arguments at the places `fixed` are not moved.
     """
     with digits(dtype):
         numbers = [mpf(float(x)) for x in arguments]
 
-        def both(at):
+        def everything(at):
             value = evaluate(reference, at, options)
-            known = None if slopes is None else slopes(*at, **options)
-            by_first = slope(reference, at, options, 0, None, dtype) if known is None else known
-            return value, number(by_first)
+            by = known_slopes(slopes, at, options)
+            if by is None:
+                by = [slope(reference, at, options, place, None, dtype) for place in wrt]
+            return [value, *map(number, by)]
 
-        wants = both(numbers)
-        changes = [mpf(0), mpf(0)]
+        wants = everything(numbers)
+        changes = [mpf(0)] * len(wants)
         for place, given in enumerate(arguments):
             if place in fixed:
                 continue
-            others = [both([*numbers[:place], mpf(float(n)), *numbers[place + 1 :]])
+            others = [everything([*numbers[:place], mpf(float(n)), *numbers[place + 1 :]])
                       for n in neighbours(given, dtype)]  # fmt: skip
             for i, want in enumerate(wants):
                 by_this = [abs(other[i] - want) for other in others]
@@ -124,8 +132,8 @@ def half_step(x, dtype):
     return max((abs(mpf(float(n)) - x) for n in near), default=mpf(0))
 
 
-def exact_row(reference, arguments, options, dtype, *, fixed=(), slopes=None):
-    """Value and slopes by the first argument of a row, with what steps of the inputs change.
+def exact_row(reference, arguments, options, dtype, *, fixed=(), slopes=None, wrt=(0,)):
+    """Value and slopes by the arguments `wrt` of a row, with what steps of the inputs change.
 
     To first order: the value by its slopes, a slope by the slopes' differences over a step.
     """
@@ -134,13 +142,13 @@ def exact_row(reference, arguments, options, dtype, *, fixed=(), slopes=None):
             [mpf(float(x)) for x in argument] if np.ndim(argument) else mpf(float(argument))
             for argument in arguments
         ]
-        size = len(numbers[0])
+        moving = list(spots(numbers, set(range(len(numbers))) - set(wrt)))
 
         def gradient(at):
-            known = None if slopes is None else slopes(*at, **options)
+            known = known_slopes(slopes, at, options)
             if known is not None:
-                return [number(x) for x in known]
-            return [slope(reference, at, options, 0, i, dtype) for i in range(size)]
+                return [number(x) for by in known for x in (by if isinstance(by, list) else [by])]
+            return [slope(reference, at, options, *spot, dtype) for spot in moving]
 
         wants = [evaluate(reference, numbers, options), *gradient(numbers)]
         changes = [mpf(0)] * len(wants)

@@ -8,6 +8,7 @@ import pytest
 from tests.accuracy.judge import ELEMENTWISE, OVER_CLASSES, assert_accurate
 from tests.battery.exact import exact_element, exact_row
 from tests.battery.select import of
+from tests.battery.test_laws import several
 
 DTYPES = ("float32", "float64")
 MOST_HOSTILE = 150
@@ -54,7 +55,7 @@ def test_value_and_gradient_of_elements(case, dtype, random):
     arrays, more = columns[:count], dict(zip(specimen.arrays, columns[count:], strict=False))
     options = {**case.options, **more}
     values = case.loss(*arrays, reduction="none", **options)
-    slopes = case.loss.grad(*arrays, reduction="sum", **options)
+    slopes = several(case.loss.grad(*arrays, reduction="sum", **options))
     plain = options_in(case.options, dtype)
 
     def reference(*arguments, **options):
@@ -62,7 +63,9 @@ def test_value_and_gradient_of_elements(case, dtype, random):
         return specimen.reference(*arguments[:count], **given, **options)
 
     exact = [
-        exact_element(reference, point, plain, dtype, slopes=specimen.exact_slopes)
+        exact_element(
+            reference, point, plain, dtype, slopes=specimen.exact_slopes, wrt=places(case)
+        )
         for point in zip(*columns, strict=True)
     ]
 
@@ -72,10 +75,17 @@ def test_value_and_gradient_of_elements(case, dtype, random):
     limit = specimen.limit or ELEMENTWISE
     assert_accurate(values, [e[0] for e in exact], dtype, limit=limit, describe=describe)
     known = [i for i, point in enumerate(zip(*columns, strict=True)) if judged(point, specimen)]
-    wanted = [exact[i][1] for i in known]
-    assert_accurate(
-        slopes[known], wanted, dtype, limit=limit, describe=lambda i: describe(known[i])
-    )
+    for number, slope in enumerate(slopes, 1):
+        wanted = [exact[i][number] for i in known]
+        assert_accurate(
+            slope[known], wanted, dtype, limit=limit, describe=lambda i: describe(known[i])
+        )
+
+
+def places(case):
+    """Where among the arguments those stand that the loss is differentiated by."""
+    formula = case.loss.formula
+    return tuple(formula.arguments.index(name) for name in formula.differentiable)
 
 
 def judged(arguments, specimen):
@@ -132,7 +142,8 @@ def test_value_and_gradient_of_rows(case, dtype, random):
         whole = {n: v if specimen.arrays[n].level == "class" else v[None] for n, v in more.items()}
         options = {**case.options, **whole}
         value = case.loss(*arrays, reduction="sum", **options)
-        gradient = case.loss.grad(*arrays, reduction="sum", **options)[0]
+        slopes = several(case.loss.grad(*arrays, reduction="sum", **options))
+        gradient = np.concatenate([np.ravel(slope) for slope in slopes])
 
         def reference(*arguments, **options):
             known = dict(zip(specimen.arrays, arguments[len(row) :], strict=False))  # noqa: B023
@@ -140,14 +151,15 @@ def test_value_and_gradient_of_rows(case, dtype, random):
 
         everything = [*row, *more.values()]
         exact = exact_row(
-            reference, everything, plain, dtype, fixed=fixed, slopes=specimen.exact_slopes
-        )
+            reference, everything, plain, dtype, fixed=fixed, slopes=specimen.exact_slopes,
+            wrt=places(case),
+        )  # fmt: skip
 
         def describe(i):
             what = "value" if not i else f"slope {i - 1}"
             return f"{case.id} {what} at {[np.asarray(a).tolist() for a in everything]}"  # noqa: B023
 
-        got = np.asarray([value, *np.ravel(gradient)], dtype)
+        got = np.asarray([value, *gradient], dtype)
         known = list(range(len(got) if judged(everything, specimen) else 1))
         assert_accurate(
             got[known], [exact[i] for i in known], dtype, limit=limit,
