@@ -91,14 +91,11 @@ class Specimen:
         The same loss elsewhere.
     rows_are_independent
         Whether each row's loss depends on that row alone.
-<<<<<<< HEAD
     whole
         For composed losses: the reference is given whole arrays as nested lists, and returns the
         losses as a list. `tiny` is the shape of the arrays that it is tried on.
-=======
     variant
         What tells apart several specimens of one loss: `"probabilities"` beside labels.
->>>>>>> a86b9e3ed67c1248903e29138006afaadd56c7e1
     """
 
     loss: tw.Loss
@@ -116,17 +113,14 @@ class Specimen:
     second: bool | Callable[[Mapping[str, Any]], bool] = True
     peers: tuple[Peer, ...] = ()
     rows_are_independent: bool = True
-<<<<<<< HEAD
     whole: bool = False
     tiny: tuple[int, ...] = (3, 2)
-=======
     variant: str = ""
 
     @property
     def title(self) -> str:
         """The loss's name and the variant's."""
         return self.name + (f"/{self.variant}" if self.variant else "")
->>>>>>> a86b9e3ed67c1248903e29138006afaadd56c7e1
 
     @property
     def name(self) -> str:

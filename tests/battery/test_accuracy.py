@@ -62,13 +62,7 @@ def test_value_and_gradient_of_elements(case, dtype, random):
     reference = by_name(specimen.reference, specimen)
     slopes_of = by_name(specimen.exact_slopes, specimen)
     exact = [
-<<<<<<< HEAD
-        exact_element(
-            reference, point, plain, dtype, slopes=specimen.exact_slopes, wrt=places(case)
-        )
-=======
         exact_element(reference, point, plain, dtype, slopes=slopes_of, wrt=places(case))
->>>>>>> a86b9e3ed67c1248903e29138006afaadd56c7e1
         for point in zip(*columns, strict=True)
     ]
 
@@ -89,8 +83,6 @@ def places(case):
     """Where among the arguments those stand that the loss is differentiated by."""
     formula = case.loss.formula
     return tuple(formula.arguments.index(name) for name in formula.differentiable)
-<<<<<<< HEAD
-=======
 
 
 def by_name(function, specimen):
@@ -102,7 +94,6 @@ def by_name(function, specimen):
         return function(*arguments[:count], **given, **options)
 
     return function and call
->>>>>>> a86b9e3ed67c1248903e29138006afaadd56c7e1
 
 
 def judged(arguments, specimen):
@@ -163,24 +154,10 @@ def test_value_and_gradient_of_rows(case, dtype, random):
         value = case.loss(*arrays, reduction="sum", **options)
         slopes = several(case.loss.grad(*arrays, reduction="sum", **options))
         gradient = np.concatenate([np.ravel(slope) for slope in slopes])
-<<<<<<< HEAD
-
-        def reference(*arguments, **options):
-            known = dict(zip(specimen.arrays, arguments[len(row) :], strict=False))  # noqa: B023
-            return specimen.reference(*arguments[: len(row)], **known, **options)  # noqa: B023
-
-        everything = [*row, *more.values()]
-        exact = exact_row(
-            reference, everything, plain, dtype, fixed=fixed, slopes=specimen.exact_slopes,
-            wrt=places(case),
-        )  # fmt: skip
-=======
-
         everything = [*row, *more.values()]
         exact = exact_row(
             reference, everything, plain, dtype, fixed=fixed, slopes=slopes_of, wrt=places(case)
         )
->>>>>>> a86b9e3ed67c1248903e29138006afaadd56c7e1
 
         def describe(i):
             what = "value" if not i else f"slope {i - 1}"
@@ -218,24 +195,28 @@ def test_value_and_gradient_of_whole_arrays(case, dtype, random):
     given += [(list(row), {}) for row in specimen.hostile if not case.with_arrays]
     for arguments, more in given:
         arrays = [in_dtype(d, a, dtype) for d, a in zip(specimen.draws, arguments, strict=True)]
-        by_name = {n: in_dtype(specimen.arrays[n], v, dtype) for n, v in more.items()}
-        everything = [*arrays, *by_name.values()]
-        options = {**case.options, **by_name}
+        named = {n: in_dtype(specimen.arrays[n], v, dtype) for n, v in more.items()}
+        everything = [*arrays, *named.values()]
+        options = {**case.options, **named}
         value = case.loss(*arrays, reduction="sum", **options)
-        gradient = several(case.loss.grad(*arrays, reduction="sum", **options))[0]
+        slopes = several(case.loss.grad(*arrays, reduction="sum", **options))
+        gradient = np.concatenate([np.ravel(slope) for slope in slopes])
 
         def reference(*flat, **plain):
             whole = [
                 nested(list(x), a.shape) if a.shape else x[0]
                 for x, a in zip(flat, everything, strict=True)  # noqa: B023
             ]
-            named = dict(zip(by_name, whole[len(arrays) :], strict=True))  # noqa: B023
-            return sum(specimen.reference(*whole[: len(arrays)], **named, **plain))  # noqa: B023
+            more = dict(zip(named, whole[len(arrays) :], strict=True))  # noqa: B023
+            return sum(specimen.reference(*whole[: len(arrays)], **more, **plain))  # noqa: B023
 
         fixed = [i for i, a in enumerate(everything) if a.dtype.kind != "f"]
         flat = [np.ravel(a) for a in everything]
         plain = options_in(case.options, dtype)
-        exact = exact_row(reference, flat, plain, dtype, fixed=fixed, slopes=specimen.exact_slopes)
+        exact = exact_row(
+            reference, flat, plain, dtype, fixed=fixed, slopes=specimen.exact_slopes,
+            wrt=places(case),
+        )  # fmt: skip
 
         def describe(i):
             what = "value" if not i else f"slope {i - 1}"
@@ -244,5 +225,5 @@ def test_value_and_gradient_of_whole_arrays(case, dtype, random):
         limit = specimen.limit or OVER_CLASSES
         count = 1 + np.size(gradient) if judged(everything, specimen) else 1
         exact = [exact[0], *beside_the_largest(exact[1:], dtype, limit)]
-        got = np.asarray([value, *np.ravel(gradient)], dtype)[:count]
+        got = np.asarray([value, *gradient], dtype)[:count]
         assert_accurate(got, exact[:count], dtype, limit=limit, describe=describe)
