@@ -64,6 +64,12 @@ from tensorweaver.losses.boxes import (
     distance_box_iou_loss,
     generalized_box_iou_loss,
 )
+from tensorweaver.losses.contrastive import (
+    circle_loss,
+    info_nce_loss,
+    nt_xent_loss,
+    supervised_contrastive_loss,
+)
 from tensorweaver.losses.divergence import (
     kl_div_loss,
 )
@@ -114,6 +120,7 @@ __all__ = [
     "brier_loss",
     "categorical_hinge_loss",
     "check_gradient",
+    "circle_loss",
     "complete_box_iou_loss",
     "composed",
     "cross_entropy_lambda_loss",
@@ -127,6 +134,7 @@ __all__ = [
     "get_num_threads",
     "hinge_loss",
     "huber_loss",
+    "info_nce_loss",
     "is_grad_enabled",
     "kl_div_loss",
     "l1_loss",
@@ -144,6 +152,7 @@ __all__ = [
     "multilabel_soft_margin_loss",
     "nll_loss",
     "no_grad",
+    "nt_xent_loss",
     "one_hot",
     "perceptron_loss",
     "pointwise",
@@ -161,6 +170,7 @@ __all__ = [
     "softmax_focal_loss",
     "softplus",
     "squared_hinge_loss",
+    "supervised_contrastive_loss",
     "symmetric_cross_entropy_loss",
     "use_backend",
     "use_validation",

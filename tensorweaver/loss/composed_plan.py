@@ -6,7 +6,13 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tensorweaver.errors import DTypeError, TraceError
-from tensorweaver.loss.arguments import Described, check_weights, compute_dtype, is_floating
+from tensorweaver.loss.arguments import (
+    LABEL_DTYPES,
+    Described,
+    check_weights,
+    compute_dtype,
+    is_floating,
+)
 from tensorweaver.loss.options import thawed
 from tensorweaver.tensor import Tensor
 from tensorweaver.tensor.tape import gradients, no_grad
@@ -37,8 +43,9 @@ class ComposedPlan:
         self.question = question
         self.backend = question.backend
         *arguments, _, _ = question.arrays
-        self.dtype, self.result_dtype = compute_dtype(formula, without_labels(formula, arguments))
-        labels = {name for name, role in formula.roles.items() if role == "label"}
+        labels = {d.name for d in arguments if d is not None and holds_labels(formula, d)}
+        real = [None if d is not None and d.name in labels else d for d in arguments]
+        self.dtype, self.result_dtype = compute_dtype(formula, real)
         self.not_real = labels | {"where"}
         self.ports = {
             described.name: Argument(described, described.name not in self.not_real)
@@ -46,8 +53,7 @@ class ComposedPlan:
             if described is not None
         }
         for name in labels:
-            if name in self.ports:
-                check_whole(formula.name, self.ports[name].described)
+            check_whole(formula.name, self.ports[name].described)
         self.options = thawed(question.options)
 
     # ---------------------------------------------------------------------------------- the formula
@@ -260,16 +266,10 @@ def mean_of(total: Tensor, divisor: Tensor) -> Tensor:
     return mean
 
 
-def without_labels(
-    formula: Formula, arguments: Sequence[Described | None]
-) -> list[Described | None]:
-    """The arguments that say in which dtype is computed."""
-    return [
-        None
-        if described is not None and formula.roles.get(described.name) == "label"
-        else described
-        for described in arguments
-    ]
+def holds_labels(formula: Formula, described: Described) -> bool:
+    """Whether an argument is whole numbers by its role, or by its dtype where it may be both."""
+    role = formula.roles.get(described.name)
+    return role == "label" or (role == "target" and described.dtype in LABEL_DTYPES)
 
 
 def check_whole(loss: str, described: Described) -> None:

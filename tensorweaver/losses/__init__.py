@@ -7,7 +7,16 @@ All of them stand at the top of the package too, as `tensorweaver.huber_loss`.
 ['kl_div_loss']
 """
 
-from tensorweaver.losses import binary, boxes, divergence, multiclass, regression
+from tensorweaver.losses import binary, boxes, contrastive, divergence, multiclass, regression
 from tensorweaver.losses.catalogue import get_loss, names
 
-__all__ = ["binary", "boxes", "divergence", "get_loss", "multiclass", "names", "regression"]
+__all__ = [
+    "binary",
+    "boxes",
+    "contrastive",
+    "divergence",
+    "get_loss",
+    "multiclass",
+    "names",
+    "regression",
+]

@@ -8,7 +8,7 @@ from functools import cache
 
 from tensorweaver.errors import ArgumentError
 from tensorweaver.loss import Loss
-from tensorweaver.losses import binary, boxes, divergence, multiclass, regression
+from tensorweaver.losses import binary, boxes, contrastive, divergence, multiclass, regression
 
 __all__ = ["FAMILIES", "aliases", "get_loss", "names", "peers"]
 
@@ -18,6 +18,7 @@ FAMILIES = {
     "Multi-class": multiclass,
     "Divergences": divergence,
     "Boxes": boxes,
+    "Contrast": contrastive,
 }
 """The modules of losses by the heading they stand under in the documentation."""
 

@@ -313,8 +313,14 @@ def cross_entropy_lambda(x, y, weight=1):
     return truth.times(y, -mpmath.log(p)) + truth.times(1 - y, rate)
 
 
-def lambda_slope(x, y, *given):
-    return None if not mpmath.isinf(x) else -y if x < 0 else (1 - y) * (given[0] if given else 1)
+def lambda_slope(x, y, weight=None):
+    return (
+        None
+        if not mpmath.isinf(x)
+        else -y
+        if x < 0
+        else (1 - y) * (1 if weight is None else weight)
+    )
 
 
 register(
