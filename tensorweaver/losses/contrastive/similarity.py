@@ -9,9 +9,9 @@ from tensorweaver.errors import ArgumentError, ShapeError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["check_vectors", "matrix_rank", "positive", "unit_rows"]
+__all__ = ["check_vectors", "positive", "unit_rows"]
 
-matrix_rank = 2
+MATRIX = 2
 
 
 def unit_rows(xp: Any, x: Any) -> Any:
@@ -30,13 +30,12 @@ def check_vectors(loss: str, given: Mapping[str, Any], names: tuple[str, ...]) -
     """Refuse what is no matrix with a vector a row, all of one length and number."""
     shapes = [given[name] for name in names]
     for name, shape in zip(names, shapes, strict=True):
-        if len(shape) != matrix_rank or not shape[1]:
+        if len(shape) != MATRIX or not shape[1]:
             message = f"{loss}: {name} of shape {shape} must be a matrix with a vector a row"
             raise ShapeError(message)
     if len(set(shapes)) > 1:
-        message = (
-            f"{loss}: {names[0]} of shape {shapes[0]} and {names[1]} of shape {shapes[1]} differ"
-        )
+        told = " and ".join(f"{n} of shape {s}" for n, s in zip(names, shapes, strict=True))
+        message = f"{loss}: {told} must be alike"
         raise ShapeError(message)
 
 

@@ -91,7 +91,7 @@ def circle_loss(
     margin: float = 0.4,
     weight_gradient: bool = True,
 ) -> Any:
-    """Circle loss: similarities are pulled the harder, the farther they are from where they should be.
+    """Circle loss: similarities are pulled the harder, the farther they are from their goal.
 
     Formula: with the cosines `s`, `softplus(logsumexp(gamma a_n (s_n - margin)) + logsumexp(-gamma
     a_p (s_p - 1 + margin)))` over the others `p` of a vector's class and the vectors `n` of other
@@ -121,7 +121,7 @@ def circle_loss(
     >>> import tensorweaver as tw
     >>> embeddings = [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]
     >>> tw.circle_loss(embeddings, [0, 1, 0, 1], gamma=1.0).round(6)
-    np.float64(2.051145)
+    np.float64(2.120995)
     """
     xp = array_namespace(embeddings)
     if not embeddings.shape[0]:
