@@ -25,8 +25,8 @@ def names(family: str | None = None) -> list[str]:
     """The names of all losses, or of a family's, in alphabetical order.
 
     >>> import tensorweaver as tw
-    >>> tw.losses.names("Divergences")
-    ['kl_div_loss']
+    >>> "kl_div_loss" in tw.losses.names("Divergences")
+    True
     """
     if family is not None and family not in FAMILIES:
         known = ", ".join(FAMILIES)
