@@ -37,8 +37,9 @@ register(
     reference=lambda x, t, log_target: truth.kl_div_log_target(x, t)[0],
     exact_slopes=lambda x, t, log_target: truth.kl_div_log_target(x, t)[1],
     options=({"log_target": True},),
-    # A target whose probability underflows costs nothing, whatever is predicted.
-    avoid=lambda x, t: not x > -1000 and t <= -104,
+    # A target whose probability underflows costs nothing, whatever is predicted; where it is
+    # subnormal, its logarithm magnifies what it has lost.
+    avoid=lambda x, t: t <= -104 and (t > -1000 or not x > -1000),
     second=False,
     peers=(torch_loss("kl_div"),),
 )  # fmt: skip
