@@ -75,6 +75,12 @@ from tensorweaver.losses.regression import (
     mse_loss,
     smooth_l1_loss,
 )
+from tensorweaver.losses.segmentation import (
+    dice_loss,
+    focal_tversky_loss,
+    jaccard_loss,
+    tversky_loss,
+)
 from tensorweaver.tensor import Tensor
 from tensorweaver.tensor.tape import is_grad_enabled, no_grad
 
@@ -99,7 +105,9 @@ __all__ = [
     "categorical_hinge_loss",
     "check_gradient",
     "cross_entropy_loss",
+    "dice_loss",
     "distillation_loss",
+    "focal_tversky_loss",
     "generalized_cross_entropy_loss",
     "generalized_jsd_loss",
     "generalized_kl_div_loss",
@@ -108,6 +116,7 @@ __all__ = [
     "get_num_threads",
     "huber_loss",
     "is_grad_enabled",
+    "jaccard_loss",
     "jensen_shannon_loss",
     "kl_div_loss",
     "l1_loss",
@@ -139,6 +148,7 @@ __all__ = [
     "squared_hellinger_loss",
     "symmetric_cross_entropy_loss",
     "total_variation_loss",
+    "tversky_loss",
     "use_backend",
     "use_validation",
 ]
