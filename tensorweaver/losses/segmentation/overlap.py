@@ -251,4 +251,5 @@ def share(xp: Any, part: Any, rest: Any) -> Any:
     small = part <= rest
     nothing = xp.logical_and(part == 0, rest == 0)
     whole = xp.where(nothing, 1.0, part + rest)
-    return xp.where(small, part / whole, 1 / (1 + rest / xp.where(small, 1.0, part)))
+    of_large = 1 / (1 + rest / xp.where(small, 1.0, part))
+    return xp.where(nothing, 0.0, xp.where(small, part / whole, of_large))
