@@ -71,7 +71,14 @@ from tensorweaver.losses.contrastive import (
     supervised_contrastive_loss,
 )
 from tensorweaver.losses.divergence import (
+    distillation_loss,
+    generalized_jsd_loss,
+    generalized_kl_div_loss,
+    jensen_shannon_loss,
     kl_div_loss,
+    renyi_divergence_loss,
+    squared_hellinger_loss,
+    total_variation_loss,
 )
 from tensorweaver.losses.multiclass import (
     categorical_hinge_loss,
@@ -92,6 +99,12 @@ from tensorweaver.losses.regression import (
     l1_loss,
     mse_loss,
     smooth_l1_loss,
+)
+from tensorweaver.losses.segmentation import (
+    dice_loss,
+    focal_tversky_loss,
+    jaccard_loss,
+    tversky_loss,
 )
 from tensorweaver.tensor import Tensor
 from tensorweaver.tensor.tape import is_grad_enabled, no_grad
@@ -125,10 +138,15 @@ __all__ = [
     "composed",
     "cross_entropy_lambda_loss",
     "cross_entropy_loss",
+    "dice_loss",
     "distance_box_iou_loss",
+    "distillation_loss",
     "exponential_loss",
+    "focal_tversky_loss",
     "generalized_box_iou_loss",
     "generalized_cross_entropy_loss",
+    "generalized_jsd_loss",
+    "generalized_kl_div_loss",
     "get_backend",
     "get_loss",
     "get_num_threads",
@@ -136,6 +154,8 @@ __all__ = [
     "huber_loss",
     "info_nce_loss",
     "is_grad_enabled",
+    "jaccard_loss",
+    "jensen_shannon_loss",
     "kl_div_loss",
     "l1_loss",
     "log_sigmoid",
@@ -157,6 +177,7 @@ __all__ = [
     "perceptron_loss",
     "pointwise",
     "poly1_cross_entropy_loss",
+    "renyi_divergence_loss",
     "rowwise",
     "set_backend",
     "set_engine",
@@ -169,9 +190,12 @@ __all__ = [
     "softmax_cross_entropy_backward",
     "softmax_focal_loss",
     "softplus",
+    "squared_hellinger_loss",
     "squared_hinge_loss",
     "supervised_contrastive_loss",
     "symmetric_cross_entropy_loss",
+    "total_variation_loss",
+    "tversky_loss",
     "use_backend",
     "use_validation",
 ]

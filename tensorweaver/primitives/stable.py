@@ -17,6 +17,8 @@ __all__ = ["STABLE"]
 
 UNIT = (0.05, 0.95)
 LOGIT = (-4.0, 4.0)
+EXCESS = tuple(1 / math.factorial(k) for k in range(19, 1, -1))
+"""(exp(x) - 1 - x) / x**2 in powers of x, the highest first."""
 
 
 # ------------------------------------------------------------------------------------------------ elementwise
@@ -43,6 +45,15 @@ def xlogy(xp: Any, x: Any, y: Any) -> Any:
 
 def xlog1py(xp: Any, x: Any, y: Any) -> Any:
     return xp.where(x == 0, 0.0, x * xp.log1p(y))
+
+
+def expm1mx(xp: Any, x: Any) -> Any:
+    """`exp(x) - 1 - x`: near zero by its series, far out where nothing cancels."""
+    series = EXCESS[0]
+    for coefficient in EXCESS[1:]:
+        series = x * series + coefficient
+    far = xp.expm1(x) - xp.minimum(x, 1e3)  # above, the exponential is infinite
+    return xp.where(xp.abs(x) < 1, x * (x * series), far)
 
 
 # ------------------------------------------------------------------------------------------------------- rows
@@ -174,6 +185,7 @@ STABLE = (
     Primitive("xlog1py",     (lambda xp, g, out, x, y: g * xp.log1p(y),
                               lambda xp, g, out, x, y: xp.where(x == 0, 0.0, g * (x / (1.0 + y)))),
                               formula=xlog1py, domain=(UNIT, UNIT)),
+    Primitive("expm1mx",     (lambda xp, g, out, x: g * xp.expm1(x),),            formula=expm1mx),
     Primitive("logsumexp",   (lambda xp, g, out, x, *, axis=-1: g * xp.softmax(x, axis=axis),),
                               kind="reduction", formula=logsumexp, domain=(LOGIT,)),
     Primitive("softmax",     (lambda xp, g, out, x, *, axis=-1: softmax_pullback(xp, g, x, axis),),

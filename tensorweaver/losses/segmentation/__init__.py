@@ -1,0 +1,16 @@
+"""Losses of masks: each row is the pixels of one."""
+
+from tensorweaver.losses.segmentation.overlap import (
+    dice_loss,
+    focal_tversky_loss,
+    jaccard_loss,
+    tversky_loss,
+)
+
+__all__ = ["dice_loss", "focal_tversky_loss", "jaccard_loss", "tversky_loss"]
+
+PEERS = {
+    "dice_loss": {"keras": "dice", "optax": "dice_loss"},
+    "tversky_loss": {"keras": "tversky"},
+}
+"""What other libraries call each loss, where they mean the same up to a factor."""
