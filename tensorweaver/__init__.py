@@ -61,10 +61,21 @@ from tensorweaver.losses.binary import (
 from tensorweaver.losses.divergence import (
     kl_div_loss,
 )
+from tensorweaver.losses.embedding import (
+    contrastive_loss,
+    cosine_embedding_loss,
+    cosine_similarity_loss,
+    hinge_embedding_loss,
+    margin_mse_loss,
+    triplet_margin_loss,
+)
 from tensorweaver.losses.multiclass import (
     cross_entropy_loss,
     nll_loss,
     softmax_cross_entropy_backward,
+)
+from tensorweaver.losses.ranking import (
+    margin_ranking_loss,
 )
 from tensorweaver.losses.regression import (
     huber_loss,
@@ -98,12 +109,16 @@ __all__ = [
     "brier_loss",
     "check_gradient",
     "composed",
+    "contrastive_loss",
+    "cosine_embedding_loss",
+    "cosine_similarity_loss",
     "cross_entropy_lambda_loss",
     "cross_entropy_loss",
     "exponential_loss",
     "get_backend",
     "get_loss",
     "get_num_threads",
+    "hinge_embedding_loss",
     "hinge_loss",
     "huber_loss",
     "is_grad_enabled",
@@ -113,6 +128,8 @@ __all__ = [
     "log_softmax",
     "logsumexp",
     "losses",
+    "margin_mse_loss",
+    "margin_ranking_loss",
     "modified_huber_loss",
     "mse_loss",
     "multiclass_brier_loss",
@@ -134,6 +151,7 @@ __all__ = [
     "softmax_cross_entropy_backward",
     "softplus",
     "squared_hinge_loss",
+    "triplet_margin_loss",
     "use_backend",
     "use_validation",
 ]

@@ -79,19 +79,21 @@ def slope(reference, arguments, options, place, index, dtype):
 
 
 # ------------------------------------------------------------------------------ one element
-def exact_element(reference, arguments, options, dtype, *, fixed=(), slopes=None):
-    """Value and slope by the first argument, each with what moving the arguments by a step changes.
+def exact_element(reference, arguments, options, dtype, *, fixed=(), slopes=None, by=0):
+    """Value and slope by the argument at the place `by`, each with what moving the arguments by a
+    step changes.
 
-    `slopes`, where given, knows the slope; arguments at the places `fixed` are not moved.
+    `slopes`, where given, knows the slope by the first argument; arguments at the places `fixed`
+    are not moved.
     """
     with digits(dtype):
         numbers = [mpf(float(x)) for x in arguments]
 
         def both(at):
             value = evaluate(reference, at, options)
-            known = None if slopes is None else slopes(*at, **options)
-            by_first = slope(reference, at, options, 0, None, dtype) if known is None else known
-            return value, number(by_first)
+            known = None if slopes is None or by else slopes(*at, **options)
+            found = slope(reference, at, options, by, None, dtype) if known is None else known
+            return value, number(found)
 
         wants = both(numbers)
         changes = [mpf(0), mpf(0)]
@@ -124,8 +126,9 @@ def half_step(x, dtype):
     return max((abs(mpf(float(n)) - x) for n in near), default=mpf(0))
 
 
-def exact_row(reference, arguments, options, dtype, *, fixed=(), slopes=None):
-    """Value and slopes by the first argument of a row, with what steps of the inputs change.
+def exact_row(reference, arguments, options, dtype, *, fixed=(), slopes=None, by=0):
+    """Value and slopes by the argument of a row at the place `by`, with what steps of the inputs
+    change.
 
     To first order: the value by its slopes, a slope by the slopes' differences over a step.
     """
@@ -134,13 +137,13 @@ def exact_row(reference, arguments, options, dtype, *, fixed=(), slopes=None):
             [mpf(float(x)) for x in argument] if np.ndim(argument) else mpf(float(argument))
             for argument in arguments
         ]
-        size = len(numbers[0])
+        size = len(numbers[by])
 
         def gradient(at):
-            known = None if slopes is None else slopes(*at, **options)
+            known = None if slopes is None or by else slopes(*at, **options)
             if known is not None:
                 return [number(x) for x in known]
-            return [slope(reference, at, options, 0, i, dtype) for i in range(size)]
+            return [slope(reference, at, options, by, i, dtype) for i in range(size)]
 
         wants = [evaluate(reference, numbers, options), *gradient(numbers)]
         changes = [mpf(0)] * len(wants)

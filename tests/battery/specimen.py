@@ -80,7 +80,8 @@ class Specimen:
         `avoid(*arguments)`: whether the hostile arguments are outside what the loss promises.
     exact_slopes
         `exact_slopes(*arguments, **options)`: the gradient by the first argument, where differences
-        cannot find it (at infinities and ties of a maximum): a number, or a list for a row.
+        cannot find it (at infinities and ties of a maximum): a number, or a list for a row. (By
+        further arguments, differences have to do.)
     limit
         How many ulp beyond what its inputs allow a result may be off; None for the usual.
     second

@@ -50,12 +50,19 @@ def elements(case, random, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @of(lambda case: not (case.loss.formula.rowwise or case.loss.formula.composed))
 def test_value_and_gradient_of_elements(case, dtype, random):
+    for name in case.loss.formula.differentiable:
+        judge_elements(case, dtype, random, name)
+
+
+def judge_elements(case, dtype, random, by):
+    """Value, and gradient by the argument of that name."""
     columns = elements(case, random, dtype)
     specimen, count = case.specimen, len(case.specimen.draws)
     arrays, more = columns[:count], dict(zip(specimen.arrays, columns[count:], strict=False))
     options = {**case.options, **more}
     values = case.loss(*arrays, reduction="none", **options)
-    slopes = case.loss.grad(*arrays, reduction="sum", **options)
+    slopes = case.loss.grad(*arrays, reduction="sum", wrt=by, **options)
+    place = case.loss.formula.arguments.index(by)
     plain = options_in(case.options, dtype)
 
     def reference(*arguments, **options):
@@ -63,7 +70,7 @@ def test_value_and_gradient_of_elements(case, dtype, random):
         return specimen.reference(*arguments[:count], **given, **options)
 
     exact = [
-        exact_element(reference, point, plain, dtype, slopes=specimen.exact_slopes)
+        exact_element(reference, point, plain, dtype, slopes=specimen.exact_slopes, by=place)
         for point in zip(*columns, strict=True)
     ]
 
@@ -72,18 +79,19 @@ def test_value_and_gradient_of_elements(case, dtype, random):
 
     limit = specimen.limit or ELEMENTWISE
     assert_accurate(values, [e[0] for e in exact], dtype, limit=limit, describe=describe)
-    known = [i for i, point in enumerate(zip(*columns, strict=True)) if judged(point, specimen)]
+    points = enumerate(zip(*columns, strict=True))
+    known = [i for i, point in points if judged(point, specimen, place)]
     wanted = [exact[i][1] for i in known]
     assert_accurate(
         slopes[known], wanted, dtype, limit=limit, describe=lambda i: describe(known[i])
     )
 
 
-def judged(arguments, specimen):
-    """Whether differences, or the specimen, know the slope there."""
+def judged(arguments, specimen, by=0):
+    """Whether differences, or the specimen, know the slope by that argument there."""
     numbers = np.concatenate([np.ravel(np.asarray(a, float)) for a in arguments])
     some_nan, all_finite = np.isnan(numbers).any(), np.isfinite(numbers).all()
-    return some_nan or all_finite or specimen.exact_slopes is not None
+    return some_nan or all_finite or (specimen.exact_slopes is not None and not by)
 
 
 def rows_of(case, random, dtype):
@@ -122,6 +130,13 @@ def scaled(specimen, arrays, scale):
 @pytest.mark.parametrize("dtype", DTYPES)
 @of(lambda case: case.loss.formula.rowwise and case.specimen.rows_are_independent)
 def test_value_and_gradient_of_rows(case, dtype, random):
+    for name in case.loss.formula.differentiable:
+        judge_rows(case, dtype, random, name)
+
+
+def judge_rows(case, dtype, random, by):
+    """Value, and gradient by the argument of that name."""
+    place = case.loss.formula.arguments.index(by)
     specimen = case.specimen
     plain = options_in(case.options, dtype)
     limit = specimen.limit or OVER_CLASSES
@@ -133,7 +148,7 @@ def test_value_and_gradient_of_rows(case, dtype, random):
         whole = {n: v if specimen.arrays[n].level == "class" else v[None] for n, v in more.items()}
         options = {**case.options, **whole}
         value = case.loss(*arrays, reduction="sum", **options)
-        gradient = case.loss.grad(*arrays, reduction="sum", **options)[0]
+        gradient = case.loss.grad(*arrays, reduction="sum", wrt=by, **options)[0]
 
         def reference(*arguments, **options):
             known = dict(zip(specimen.arrays, arguments[len(row) :], strict=False))  # noqa: B023
@@ -141,15 +156,15 @@ def test_value_and_gradient_of_rows(case, dtype, random):
 
         everything = [*row, *more.values()]
         exact = exact_row(
-            reference, everything, plain, dtype, fixed=fixed, slopes=specimen.exact_slopes
+            reference, everything, plain, dtype, fixed=fixed, slopes=specimen.exact_slopes, by=place
         )
 
         def describe(i):
-            what = "value" if not i else f"slope {i - 1}"
+            what = "value" if not i else f"slope {i - 1} by {by}"
             return f"{case.id} {what} at {[np.asarray(a).tolist() for a in everything]}"  # noqa: B023
 
         got = np.asarray([value, *np.ravel(gradient)], dtype)
-        known = list(range(len(got) if judged(everything, specimen) else 1))
+        known = list(range(len(got) if judged(everything, specimen, place) else 1))
         assert_accurate(
             got[known], [exact[i] for i in known], dtype, limit=limit,
             describe=lambda i: describe(known[i]),  # noqa: B023
