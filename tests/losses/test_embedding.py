@@ -1,5 +1,7 @@
 """Losses of vectors and of pairs of scores: refusals, edges, kinks, identities."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -165,7 +167,7 @@ def test_triplets_are_pytorchs(p, swap):
 
 
 def test_ties_of_a_maximum_share():
-    options = {"p": INF, "eps": 0.0, "margin": 5.0}
+    options: dict[str, Any] = {"p": INF, "eps": 0.0, "margin": 5.0}
     by_anchor, by_positive, by_negative = tw.triplet_margin_loss.grad(
         [[0.0, 0.0]], [[-1.0, 1.0]], [[0.5, -2.0]], **options
     )

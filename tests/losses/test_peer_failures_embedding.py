@@ -4,6 +4,8 @@ A case's name begins with the library: T PyTorch 2.13, O optax 0.2.8, K Keras 3.
 states the exact value and gradient.
 """
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ import tensorweaver as tw
 
 F32, F64 = "float32", "float64"
 
-COSINES = {
+COSINES: dict[str, Any] = {
     "T18 lengths of 1e10": (F32, [1e10, 2e10], [1e10, 2e10], 0, [0, 0]),
     "T19 lengths of 1e-6": (F32, [1e-6, 2e-6], [1e-6, 2e-6], 0, [0, 0]),
     "T19 in float64": (F64, [1e-6, 2e-6], [1e-6, 2e-6], 0, [0, 0]),
