@@ -80,6 +80,14 @@ from tensorweaver.losses.divergence import (
     squared_hellinger_loss,
     total_variation_loss,
 )
+from tensorweaver.losses.embedding import (
+    contrastive_loss,
+    cosine_embedding_loss,
+    cosine_similarity_loss,
+    hinge_embedding_loss,
+    margin_mse_loss,
+    triplet_margin_loss,
+)
 from tensorweaver.losses.multiclass import (
     categorical_hinge_loss,
     cross_entropy_loss,
@@ -93,6 +101,9 @@ from tensorweaver.losses.multiclass import (
     softmax_cross_entropy_backward,
     softmax_focal_loss,
     symmetric_cross_entropy_loss,
+)
+from tensorweaver.losses.ranking import (
+    margin_ranking_loss,
 )
 from tensorweaver.losses.regression import (
     huber_loss,
@@ -136,6 +147,9 @@ __all__ = [
     "circle_loss",
     "complete_box_iou_loss",
     "composed",
+    "contrastive_loss",
+    "cosine_embedding_loss",
+    "cosine_similarity_loss",
     "cross_entropy_lambda_loss",
     "cross_entropy_loss",
     "dice_loss",
@@ -150,6 +164,7 @@ __all__ = [
     "get_backend",
     "get_loss",
     "get_num_threads",
+    "hinge_embedding_loss",
     "hinge_loss",
     "huber_loss",
     "info_nce_loss",
@@ -163,6 +178,8 @@ __all__ = [
     "logit_adjusted_cross_entropy_loss",
     "logsumexp",
     "losses",
+    "margin_mse_loss",
+    "margin_ranking_loss",
     "modified_huber_loss",
     "mse_loss",
     "multi_margin_loss",
@@ -195,6 +212,7 @@ __all__ = [
     "supervised_contrastive_loss",
     "symmetric_cross_entropy_loss",
     "total_variation_loss",
+    "triplet_margin_loss",
     "tversky_loss",
     "use_backend",
     "use_validation",

@@ -132,14 +132,20 @@ def add_cotangents(a: Node, b: Node) -> Node:
 
 
 def sum_to_level(share: Node, node: Node, argument: Node) -> Node:
-    """Sum back what broadcasting from the argument's level to the node's level had spread."""
+    """Sum back what broadcasting from the argument's level to the node's level had spread.
+
+    What masks a whole row masks its sum, for the rules that meet the sum.
+    """
     if node.name != "spread" and category_of(node.name) != "elementwise":
         return share
     if node.level is not Level.ELEMENT or argument.level is not Level.ROW:
         return share
-    if share.level is Level.ELEMENT:
-        return operation("sum", share)
-    return operation("multiply", ROW_SIZE, share)
+    conditions, inner = strip(share, Level.ELEMENT)
+    of_rows = [each for each in conditions if each[0].level <= Level.ROW]
+    summand = restore([each for each in conditions if each not in of_rows], inner)
+    if summand.level is Level.ELEMENT:
+        return restore(of_rows, operation("sum", summand))
+    return restore(of_rows, operation("multiply", ROW_SIZE, summand))
 
 
 def diagonal(gradient: Node, variable: Node) -> Node:

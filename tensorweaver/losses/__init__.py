@@ -12,7 +12,9 @@ from tensorweaver.losses import (
     boxes,
     contrastive,
     divergence,
+    embedding,
     multiclass,
+    ranking,
     regression,
     segmentation,
 )
@@ -23,20 +25,11 @@ __all__ = [
     "boxes",
     "contrastive",
     "divergence",
+    "embedding",
     "get_loss",
     "multiclass",
     "names",
-    "regression",
-    "segmentation",
-]
-__all__ = [
-    "binary",
-    "boxes",
-    "contrastive",
-    "divergence",
-    "get_loss",
-    "multiclass",
-    "names",
+    "ranking",
     "regression",
     "segmentation",
 ]

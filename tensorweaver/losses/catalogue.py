@@ -13,7 +13,9 @@ from tensorweaver.losses import (
     boxes,
     contrastive,
     divergence,
+    embedding,
     multiclass,
+    ranking,
     regression,
     segmentation,
 )
@@ -28,6 +30,8 @@ FAMILIES = {
     "Boxes": boxes,
     "Contrast": contrastive,
     "Segmentation": segmentation,
+    "Embeddings": embedding,
+    "Ranking": ranking,
 }
 """The modules of losses by the heading they stand under in the documentation."""
 

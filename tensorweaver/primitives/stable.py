@@ -35,6 +35,10 @@ def log_sigmoid(xp: Any, x: Any) -> Any:
     return xp.minimum(x, 0.0) - xp.log1p(xp.exp(-xp.abs(x)))
 
 
+def stop_gradient(xp: Any, x: Any) -> Any:
+    return x
+
+
 def multiply_no_nan(xp: Any, x: Any, y: Any) -> Any:
     return xp.where(y == 0, 0.0, x * y)
 
@@ -186,6 +190,7 @@ STABLE = (
                               lambda xp, g, out, x, y: xp.where(x == 0, 0.0, g * (x / (1.0 + y)))),
                               formula=xlog1py, domain=(UNIT, UNIT)),
     Primitive("expm1mx",     (lambda xp, g, out, x: g * xp.expm1(x),),            formula=expm1mx),
+    Primitive("stop_gradient", (None,),                                           formula=stop_gradient),
     Primitive("logsumexp",   (lambda xp, g, out, x, *, axis=-1: g * xp.softmax(x, axis=axis),),
                               kind="reduction", formula=logsumexp, domain=(LOGIT,)),
     Primitive("softmax",     (lambda xp, g, out, x, *, axis=-1: softmax_pullback(xp, g, x, axis),),

@@ -78,10 +78,12 @@ def slope(reference, arguments, options, place, index, dtype):
     return mpf(0) if left * right <= 0 else min(left, right, key=abs)
 
 
-def known_slopes(slopes, at, options):
-    """What the specimen says the slopes are, one entry an argument that has some; None for none."""
+def known_slopes(slopes, at, options, wrt):
+    """What the specimen says the slopes are by each of `wrt`; None where it says nothing."""
     known = None if slopes is None else slopes(*at, **options)
-    return known if known is None or isinstance(known, tuple) else (known,)
+    if isinstance(known, tuple):
+        return known
+    return (known, *[None] * (len(wrt) - 1))
 
 
 # ------------------------------------------------------------------------------ one element
@@ -96,9 +98,11 @@ def exact_element(reference, arguments, options, dtype, *, fixed=(), slopes=None
 
         def everything(at):
             value = evaluate(reference, at, options)
-            by = known_slopes(slopes, at, options)
-            if by is None:
-                by = [slope(reference, at, options, place, None, dtype) for place in wrt]
+            known = known_slopes(slopes, at, options, wrt)
+            by = [
+                slope(reference, at, options, place, None, dtype) if found is None else found
+                for place, found in zip(wrt, known, strict=True)
+            ]
             return [value, *map(number, by)]
 
         wants = everything(numbers)
@@ -142,13 +146,17 @@ def exact_row(reference, arguments, options, dtype, *, fixed=(), slopes=None, wr
             [mpf(float(x)) for x in argument] if np.ndim(argument) else mpf(float(argument))
             for argument in arguments
         ]
-        moving = list(spots(numbers, set(range(len(numbers))) - set(wrt)))
 
         def gradient(at):
-            known = known_slopes(slopes, at, options)
-            if known is not None:
-                return [number(x) for by in known for x in (by if isinstance(by, list) else [by])]
-            return [slope(reference, at, options, *spot, dtype) for spot in moving]
+            found = []
+            for place, known in zip(wrt, known_slopes(slopes, at, options, wrt), strict=True):
+                if known is not None:
+                    found += map(number, known if isinstance(known, list) else [known])
+                    continue
+                others = set(range(len(numbers))) - {place}
+                moving = spots(numbers, others)
+                found += [slope(reference, at, options, *spot, dtype) for spot in moving]
+            return found
 
         wants = [evaluate(reference, numbers, options), *gradient(numbers)]
         changes = [mpf(0)] * len(wants)

@@ -81,7 +81,7 @@ class Specimen:
     exact_slopes
         `exact_slopes(*arguments, **options)`: the gradient by the first argument, where differences
         cannot find it (at infinities and ties of a maximum): a number, or a list for a row; a tuple
-        of them where the loss is differentiated by several arguments.
+        of them for several arguments. Where it gives None, differences do.
     limit
         How many ulp beyond what its inputs allow a result may be off; None for the usual.
     second

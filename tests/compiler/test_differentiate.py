@@ -80,6 +80,38 @@ def test_the_branch_not_taken_does_not_leak(name):
     assert gradient[0, 1] != 0.0
 
 
+def test_what_hides_a_row_hides_what_is_summed_over_it():
+    """The slope by the length is a sum over the row: 0 here, by which infinity is multiplied."""
+
+    def formula(x):
+        xp = array_namespace(x)
+        squares = xp.sum(x**2, axis=-1, keepdims=True)
+        first = xp.sum((x / xp.sqrt(squares) - 1.0) ** 2, axis=-1, keepdims=True)
+        return xp.where(squares > 0, first, 0.0)
+
+    graph = weaving.trace_formula(formula, [X])
+    values = {
+        X: np.asarray([[0.0, 0.0], [3.0, 4.0]]),
+        weaving.SEED: 1.0,
+        graph.inputs[-1]: 2,
+    }
+    _, gradient = run(weaving.gradient_graph(graph, [X]), values)
+    assert_close(gradient, np.asarray([[0.0, 0.0], [-0.064, 0.048]]), rtol=1e-14, atol=1e-15)
+
+
+def test_what_only_scales_has_no_slope():
+    def formula(x):
+        xp = array_namespace(x)
+        largest = xp.stop_gradient(xp.max(xp.abs(x), axis=-1, keepdims=True))
+        return largest * xp.sum(x / largest, axis=-1, keepdims=True)
+
+    graph = weaving.trace_formula(formula, [X])
+    values = {X: np.asarray([[1.0, -7.0, 3.0]]), weaving.SEED: 1.0, graph.inputs[-1]: 3}
+    value, gradient = run(weaving.gradient_graph(graph, [X]), values)
+    assert_close(value, np.asarray([[-3.0]]), rtol=1e-15)
+    assert_close(np.broadcast_to(gradient, (1, 3)).copy(), np.ones((1, 3)), rtol=1e-15)
+
+
 def test_nan_is_not_hidden_by_a_branch_that_was_taken():
     graph = weaving.trace_formula(
         lambda x: array_namespace(x).where(x > 0, array_namespace(x).log(x), x), [X]
