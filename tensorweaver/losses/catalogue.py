@@ -8,7 +8,7 @@ from functools import cache
 
 from tensorweaver.errors import ArgumentError
 from tensorweaver.loss import Loss
-from tensorweaver.losses import binary, divergence, multiclass, regression
+from tensorweaver.losses import binary, divergence, multiclass, preference, regression
 
 __all__ = ["FAMILIES", "aliases", "get_loss", "names", "peers"]
 
@@ -17,6 +17,7 @@ FAMILIES = {
     "Binary": binary,
     "Multi-class": multiclass,
     "Divergences": divergence,
+    "Preference and policy": preference,
 }
 """The modules of losses by the heading they stand under in the documentation."""
 
