@@ -48,6 +48,11 @@ from tensorweaver.losses.binary import (
 from tensorweaver.losses.divergence import (
     kl_div_loss,
 )
+from tensorweaver.losses.generative import (
+    gan_discriminator_loss,
+    gan_generator_loss,
+    gaussian_kl_loss,
+)
 from tensorweaver.losses.multiclass import (
     cross_entropy_loss,
     nll_loss,
@@ -64,6 +69,10 @@ from tensorweaver.losses.preference import (
     ppo_value_clip_loss,
     reward_model_loss,
     simpo_loss,
+)
+from tensorweaver.losses.ranking import (
+    bpr_loss,
+    ranking_softmax_loss,
 )
 from tensorweaver.losses.regression import (
     huber_loss,
@@ -92,10 +101,14 @@ __all__ = [
     "available_backends",
     "binary_cross_entropy_loss",
     "binary_cross_entropy_with_logits_loss",
+    "bpr_loss",
     "check_gradient",
     "cpo_loss",
     "cross_entropy_loss",
     "dpo_loss",
+    "gan_discriminator_loss",
+    "gan_generator_loss",
+    "gaussian_kl_loss",
     "get_backend",
     "get_loss",
     "get_num_threads",
@@ -118,6 +131,7 @@ __all__ = [
     "pointwise",
     "ppo_clip_loss",
     "ppo_value_clip_loss",
+    "ranking_softmax_loss",
     "reward_model_loss",
     "rowwise",
     "set_backend",

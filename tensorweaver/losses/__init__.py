@@ -7,7 +7,25 @@ All of them stand at the top of the package too, as `tensorweaver.huber_loss`.
 ['kl_div_loss']
 """
 
-from tensorweaver.losses import binary, divergence, multiclass, preference, regression
+from tensorweaver.losses import (
+    binary,
+    divergence,
+    generative,
+    multiclass,
+    preference,
+    ranking,
+    regression,
+)
 from tensorweaver.losses.catalogue import get_loss, names
 
-__all__ = ["binary", "divergence", "get_loss", "multiclass", "names", "preference", "regression"]
+__all__ = [
+    "binary",
+    "divergence",
+    "generative",
+    "get_loss",
+    "multiclass",
+    "names",
+    "preference",
+    "ranking",
+    "regression",
+]

@@ -8,7 +8,15 @@ from functools import cache
 
 from tensorweaver.errors import ArgumentError
 from tensorweaver.loss import Loss
-from tensorweaver.losses import binary, divergence, multiclass, preference, regression
+from tensorweaver.losses import (
+    binary,
+    divergence,
+    generative,
+    multiclass,
+    preference,
+    ranking,
+    regression,
+)
 
 __all__ = ["FAMILIES", "aliases", "get_loss", "names", "peers"]
 
@@ -17,7 +25,9 @@ FAMILIES = {
     "Binary": binary,
     "Multi-class": multiclass,
     "Divergences": divergence,
+    "Ranking": ranking,
     "Preference and policy": preference,
+    "Generative": generative,
 }
 """The modules of losses by the heading they stand under in the documentation."""
 

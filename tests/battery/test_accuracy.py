@@ -39,8 +39,10 @@ def elements(case, random, dtype):
         chosen = random.choice(len(hostile), MOST_HOSTILE, replace=False)
         hostile = [hostile[i] for i in chosen]
     columns = [draw.ordinary(random, (ORDINARY,)) for draw in draws]
-    near = [columns[1] * (1 + 1e-5 * random.normal(size=ORDINARY)), *columns[1:]]
-    close = list(zip(*near, strict=True)) if draws[0] == draws[1] else []
+    close = []
+    if len(draws) > 1 and draws[0] == draws[1]:
+        near = columns[1] * (1 + 1e-5 * random.normal(size=ORDINARY))
+        close = list(zip(near, *columns[1:], strict=True))
     points = [*hostile, *specimen.hostile, *zip(*columns, strict=True), *close]
     points = [p for p in points if not specimen.avoid(*p)]
     turned = zip(*points, strict=True)

@@ -32,7 +32,9 @@ def test_beta_is_positive(name, arrays, beta):
 
 
 @pytest.mark.parametrize("smoothing", [-0.1, 0.5, 1.0, math.nan])
-@pytest.mark.parametrize(("name", "arrays"), [("dpo_loss", FOUR), ("cpo_loss", PAIR), ("simpo_loss", PAIR)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "arrays"), [("dpo_loss", FOUR), ("cpo_loss", PAIR), ("simpo_loss", PAIR)]
+)
 def test_a_smoothing_is_less_than_a_half(name, arrays, smoothing):
     with pytest.raises(tw.ArgumentError, match=rf"^{name}: label_smoothing must be in \[0, 0.5\)"):
         getattr(tw, name)(*arrays, label_smoothing=smoothing)
@@ -183,7 +185,10 @@ def test_the_hinge_has_slope_0_at_its_kink():
 
 @pytest.mark.parametrize(
     ("advantage", "ratio", "slope"),
-    [(1, 2, 0), (1, 1.5, -1.5), (1, 0.25, -0.25), (-1, 0.5, 0), (-1, 0.25, 0), (-1, 4, 4), (0, 4, 0)],
+    [
+        (1, 2, 0), (1, 1.5, -1.5), (1, 0.25, -0.25), (-1, 0.5, 0), (-1, 0.25, 0), (-1, 4, 4),
+        (0, 4, 0),
+    ],
 )  # fmt: skip
 def test_a_ratio_at_its_limit_has_slope_0(advantage, ratio, slope):
     old = [0.0]

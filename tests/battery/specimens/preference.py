@@ -23,7 +23,7 @@ def softplus(x):
     """`log(1 + exp(x))`."""
     if not mpmath.isfinite(x):
         return x if x != -truth.INFINITY else mpf(0)
-    return mpmath.log(1 + truth.exp(x)) if x < 0 else x + mpmath.log(1 + truth.exp(-x))
+    return max(x, mpf(0)) + mpmath.log1p(truth.exp(-abs(x)))
 
 
 def sigmoid(x):
