@@ -14,7 +14,9 @@ from tensorweaver.losses import (
     contrastive,
     divergence,
     embedding,
+    generative,
     multiclass,
+    preference,
     ranking,
     regression,
     segmentation,
@@ -32,6 +34,8 @@ FAMILIES = {
     "Segmentation": segmentation,
     "Embeddings": embedding,
     "Ranking": ranking,
+    "Preference and policy": preference,
+    "Generative": generative,
 }
 """The modules of losses by the heading they stand under in the documentation."""
 

@@ -83,7 +83,8 @@ class Specimen:
         cannot find it (at infinities and ties of a maximum): a number, or a list for a row; a tuple
         of them for several arguments. Where it gives None, differences do.
     limit
-        How many ulp beyond what its inputs allow a result may be off; None for the usual.
+        How many ulp beyond what its inputs allow a result may be off; None for the usual. Or
+        `limit(options)`, one of these for each set of options.
     second
         Whether its second derivative is not 0 everywhere: a truth value, or a predicate of the
         options.
@@ -109,7 +110,7 @@ class Specimen:
     hostile: tuple[tuple[Any, ...], ...] = ()
     avoid: Callable[..., bool] = lambda *_arguments: False
     exact_slopes: Callable[..., Any] | None = None
-    limit: float | None = None
+    limit: float | Callable[[Mapping[str, Any]], float | None] | None = None
     second: bool | Callable[[Mapping[str, Any]], bool] = True
     peers: tuple[Peer, ...] = ()
     rows_are_independent: bool = True
@@ -152,6 +153,11 @@ class Case(NamedTuple):
         told = [f"{name}={value}" for name, value in self.options.items()]
         told += list(self.specimen.arrays) if self.with_arrays else []
         return self.specimen.title + (f"[{','.join(told)}]" if told else "")
+
+    def limit(self, usual: float) -> float:
+        """How many ulp a result may be off."""
+        about = self.specimen.limit
+        return (about(self.options) if callable(about) else about) or usual
 
     def draw(
         self, random: np.random.Generator, shape: Any = None

@@ -59,6 +59,12 @@ def sorted_sums(xp: Any, x: Any) -> tuple[Any, Any, Any]:
     return finite, count, xp.cumulative_sum(finite, axis=-1)
 
 
+def last_of(xp: Any, ranked: Any, chosen: Any) -> tuple[Any, Any]:
+    """The least of the chosen numbers, and how many there are."""
+    limit = xp.min(xp.where(chosen, ranked, 0.0), axis=-1, keepdims=True)
+    return limit, xp.sum(xp.astype(chosen, ranked.dtype), axis=-1, keepdims=True)
+
+
 LARGE = 1e4
 """Farther below the largest no logit takes part, whatever it is."""
 
@@ -66,9 +72,7 @@ LARGE = 1e4
 def sparsemax_threshold(xp: Any, x: Any) -> Any:
     """The number `t` for which `sum(max(x - t, 0))` is 1, as a function of those above it."""
     ranked, count, sums = sorted_sums(xp, x.detach())
-    support = xp.sum(xp.astype(1.0 + count * ranked > sums, x.dtype), axis=-1, keepdims=True)
-    rank = xp.astype(support, "int64") - 1
-    limit = xp.take_along_axis(ranked, rank, axis=-1)
+    limit, support = last_of(xp, ranked, 1.0 + count * ranked > sums)
     inside = x >= limit
     return (xp.sum(xp.where(inside, x, 0.0), axis=-1, keepdims=True) - 1.0) / support
 
@@ -79,8 +83,7 @@ def entmax15_threshold(xp: Any, x: Any) -> Any:
     mean = sums / count
     spread = xp.cumulative_sum(ranked**2, axis=-1) - count * mean**2
     threshold = mean - xp.sqrt(xp.maximum((1.0 - spread) / count, 0.0))
-    support = xp.sum(xp.astype(threshold <= ranked, x.dtype), axis=-1, keepdims=True)
-    limit = xp.take_along_axis(ranked, xp.astype(support, "int64") - 1, axis=-1)
+    limit, support = last_of(xp, ranked, threshold <= ranked)
     inside = x >= limit
     middle = xp.sum(xp.where(inside, x, 0.0), axis=-1, keepdims=True) / support
     off = xp.where(inside, x - middle, 0.0)
@@ -163,7 +166,7 @@ def entmax15_loss(logits: Any, targets: Any) -> Any:
     return fenchel_young(logits, targets, 0.5, entmax15_threshold, entmax15_terms)
 
 
-def sparsemax_terms(xp: Any, above: Any, q: Any) -> Any:
+def sparsemax_terms(_xp: Any, above: Any, q: Any) -> Any:
     return 0.5 * (above - q) ** 2
 
 
