@@ -91,6 +91,8 @@ class Specimen:
         The same loss elsewhere.
     rows_are_independent
         Whether each row's loss depends on that row alone.
+    variant
+        What tells apart several specimens of one loss: `"probabilities"` beside labels.
     """
 
     loss: tw.Loss
@@ -108,6 +110,12 @@ class Specimen:
     second: bool | Callable[[Mapping[str, Any]], bool] = True
     peers: tuple[Peer, ...] = ()
     rows_are_independent: bool = True
+    variant: str = ""
+
+    @property
+    def title(self) -> str:
+        """The loss's name and the variant's."""
+        return self.name + (f"/{self.variant}" if self.variant else "")
 
     @property
     def name(self) -> str:
@@ -138,7 +146,7 @@ class Case(NamedTuple):
         """`huber_loss[delta=0.5]`."""
         told = [f"{name}={value}" for name, value in self.options.items()]
         told += list(self.specimen.arrays) if self.with_arrays else []
-        return self.specimen.name + (f"[{','.join(told)}]" if told else "")
+        return self.specimen.title + (f"[{','.join(told)}]" if told else "")
 
     def draw(
         self, random: np.random.Generator, shape: Any = None
@@ -170,8 +178,8 @@ def register(loss: tw.Loss, *draws: Draw, **about: Any) -> Specimen:
     laws = frozenset(about.pop("laws", ()))
     assert laws <= LAWS, f"unknown laws: {laws - LAWS}"
     specimen = Specimen(loss, draws, laws=laws, **about)
-    assert specimen.name not in SPECIMENS, f"{specimen.name} is registered twice"
-    SPECIMENS[specimen.name] = specimen
+    assert specimen.title not in SPECIMENS, f"{specimen.title} is registered twice"
+    SPECIMENS[specimen.title] = specimen
     return specimen
 
 

@@ -58,14 +58,10 @@ def test_value_and_gradient_of_elements(case, dtype, random):
     slopes = several(case.loss.grad(*arrays, reduction="sum", **options))
     plain = options_in(case.options, dtype)
 
-    def reference(*arguments, **options):
-        given = dict(zip(specimen.arrays, arguments[count:], strict=False))
-        return specimen.reference(*arguments[:count], **given, **options)
-
+    reference = by_name(specimen.reference, specimen)
+    slopes_of = by_name(specimen.exact_slopes, specimen)
     exact = [
-        exact_element(
-            reference, point, plain, dtype, slopes=specimen.exact_slopes, wrt=places(case)
-        )
+        exact_element(reference, point, plain, dtype, slopes=slopes_of, wrt=places(case))
         for point in zip(*columns, strict=True)
     ]
 
@@ -86,6 +82,17 @@ def places(case):
     """Where among the arguments those stand that the loss is differentiated by."""
     formula = case.loss.formula
     return tuple(formula.arguments.index(name) for name in formula.differentiable)
+
+
+def by_name(function, specimen):
+    """The function, given the arrays that are options by their names; None stays None."""
+    count = len(specimen.draws)
+
+    def call(*arguments, **options):
+        given = dict(zip(specimen.arrays, arguments[count:], strict=False))
+        return function(*arguments[:count], **given, **options)
+
+    return function and call
 
 
 def judged(arguments, specimen):
@@ -135,6 +142,8 @@ def test_value_and_gradient_of_rows(case, dtype, random):
     plain = options_in(case.options, dtype)
     limit = specimen.limit or OVER_CLASSES
     fixed = [i for i, draw in enumerate(specimen.draws) if not draw.real]
+    reference = by_name(specimen.reference, specimen)
+    slopes_of = by_name(specimen.exact_slopes, specimen)
     for arguments, given in rows_of(case, random, dtype):
         row = [in_dtype(d, a, dtype) for d, a in zip(specimen.draws, arguments, strict=True)]
         more = {n: np.asarray(v, dtype) for n, v in given.items()}
@@ -145,15 +154,10 @@ def test_value_and_gradient_of_rows(case, dtype, random):
         slopes = several(case.loss.grad(*arrays, reduction="sum", **options))
         gradient = np.concatenate([np.ravel(slope) for slope in slopes])
 
-        def reference(*arguments, **options):
-            known = dict(zip(specimen.arrays, arguments[len(row) :], strict=False))  # noqa: B023
-            return specimen.reference(*arguments[: len(row)], **known, **options)  # noqa: B023
-
         everything = [*row, *more.values()]
         exact = exact_row(
-            reference, everything, plain, dtype, fixed=fixed, slopes=specimen.exact_slopes,
-            wrt=places(case),
-        )  # fmt: skip
+            reference, everything, plain, dtype, fixed=fixed, slopes=slopes_of, wrt=places(case)
+        )
 
         def describe(i):
             what = "value" if not i else f"slope {i - 1}"
