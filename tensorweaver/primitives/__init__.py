@@ -2,7 +2,9 @@
 tests.
 """
 
+from tensorweaver.primitives.divergences import DIVERGENCES
 from tensorweaver.primitives.elementwise import ELEMENTWISE, PREDICATES
+from tensorweaver.primitives.gamma import GAMMA
 from tensorweaver.primitives.primitive import Kind, Primitive, Rule
 from tensorweaver.primitives.reductions import REDUCTIONS
 from tensorweaver.primitives.shaping import SHAPING
@@ -12,6 +14,14 @@ __all__ = ["VOCABULARY", "Kind", "Primitive", "Rule"]
 
 VOCABULARY: dict[str, Primitive] = {
     primitive.name: primitive
-    for primitive in (*ELEMENTWISE, *PREDICATES, *REDUCTIONS, *SHAPING, *STABLE)
+    for primitive in (
+        *ELEMENTWISE,
+        *PREDICATES,
+        *REDUCTIONS,
+        *SHAPING,
+        *STABLE,
+        *GAMMA,
+        *DIVERGENCES,
+    )
 }
 """Every operation by name."""
