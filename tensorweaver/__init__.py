@@ -45,6 +45,17 @@ from tensorweaver.losses.binary import (
     binary_cross_entropy_loss,
     binary_cross_entropy_with_logits_loss,
 )
+from tensorweaver.losses.counts import (
+    beta_nll_loss,
+    gamma_deviance_loss,
+    gamma_nll_loss,
+    gaussian_nll_loss,
+    laplace_nll_loss,
+    poisson_deviance_loss,
+    poisson_nll_loss,
+    tweedie_deviance_loss,
+    tweedie_nll_loss,
+)
 from tensorweaver.losses.divergence import (
     kl_div_loss,
 )
@@ -78,10 +89,14 @@ __all__ = [
     "TraceError",
     "array_namespace",
     "available_backends",
+    "beta_nll_loss",
     "binary_cross_entropy_loss",
     "binary_cross_entropy_with_logits_loss",
     "check_gradient",
     "cross_entropy_loss",
+    "gamma_deviance_loss",
+    "gamma_nll_loss",
+    "gaussian_nll_loss",
     "get_backend",
     "get_loss",
     "get_num_threads",
@@ -89,6 +104,7 @@ __all__ = [
     "is_grad_enabled",
     "kl_div_loss",
     "l1_loss",
+    "laplace_nll_loss",
     "log_sigmoid",
     "log_softmax",
     "logsumexp",
@@ -98,6 +114,8 @@ __all__ = [
     "no_grad",
     "one_hot",
     "pointwise",
+    "poisson_deviance_loss",
+    "poisson_nll_loss",
     "rowwise",
     "set_backend",
     "set_engine",
@@ -107,6 +125,8 @@ __all__ = [
     "softmax",
     "softmax_cross_entropy_backward",
     "softplus",
+    "tweedie_deviance_loss",
+    "tweedie_nll_loss",
     "use_backend",
     "use_validation",
 ]

@@ -7,7 +7,7 @@ All of them stand at the top of the package too, as `tensorweaver.huber_loss`.
 ['kl_div_loss']
 """
 
-from tensorweaver.losses import binary, divergence, multiclass, regression
+from tensorweaver.losses import binary, counts, divergence, multiclass, regression
 from tensorweaver.losses.catalogue import get_loss, names
 
-__all__ = ["binary", "divergence", "get_loss", "multiclass", "names", "regression"]
+__all__ = ["binary", "counts", "divergence", "get_loss", "multiclass", "names", "regression"]

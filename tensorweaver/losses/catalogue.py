@@ -8,12 +8,13 @@ from functools import cache
 
 from tensorweaver.errors import ArgumentError
 from tensorweaver.loss import Loss
-from tensorweaver.losses import binary, divergence, multiclass, regression
+from tensorweaver.losses import binary, counts, divergence, multiclass, regression
 
 __all__ = ["FAMILIES", "aliases", "get_loss", "names", "peers"]
 
 FAMILIES = {
     "Regression": regression,
+    "Counts and distributions": counts,
     "Binary": binary,
     "Multi-class": multiclass,
     "Divergences": divergence,
