@@ -5,6 +5,7 @@ tests.
 from tensorweaver.primitives.divergences import DIVERGENCES
 from tensorweaver.primitives.elementwise import ELEMENTWISE, PREDICATES
 from tensorweaver.primitives.gamma import GAMMA
+from tensorweaver.primitives.normal import NORMAL
 from tensorweaver.primitives.primitive import Kind, Primitive, Rule
 from tensorweaver.primitives.reductions import REDUCTIONS
 from tensorweaver.primitives.shaping import SHAPING
@@ -22,6 +23,7 @@ VOCABULARY: dict[str, Primitive] = {
         *STABLE,
         *GAMMA,
         *DIVERGENCES,
+        *NORMAL,
     )
 }
 """Every operation by name."""

@@ -91,6 +91,8 @@ class Specimen:
         The same loss elsewhere.
     rows_are_independent
         Whether each row's loss depends on that row alone.
+    stopped
+        The arguments whose gradient is not the slope of the value: `stop_gradient` is in its way.
     variant
         What tells apart several specimens of one loss: `"probabilities"` beside labels.
     """
@@ -110,6 +112,7 @@ class Specimen:
     second: bool | Callable[[Mapping[str, Any]], bool] = True
     peers: tuple[Peer, ...] = ()
     rows_are_independent: bool = True
+    stopped: tuple[str, ...] = ()
     variant: str = ""
 
     @property

@@ -1,15 +1,20 @@
 """Losses of counts, of amounts, and of predicted distributions."""
 
+from tensorweaver.losses.counts.binomial import binomial_nll_loss
 from tensorweaver.losses.counts.gamma import gamma_deviance_loss, gamma_nll_loss
 from tensorweaver.losses.counts.normal import beta_nll_loss, gaussian_nll_loss, laplace_nll_loss
 from tensorweaver.losses.counts.poisson import poisson_deviance_loss, poisson_nll_loss
+from tensorweaver.losses.counts.scores import crps_gaussian_loss, interval_score_loss
 from tensorweaver.losses.counts.tweedie import tweedie_deviance_loss, tweedie_nll_loss
 
 __all__ = [
     "beta_nll_loss",
+    "binomial_nll_loss",
+    "crps_gaussian_loss",
     "gamma_deviance_loss",
     "gamma_nll_loss",
     "gaussian_nll_loss",
+    "interval_score_loss",
     "laplace_nll_loss",
     "poisson_deviance_loss",
     "poisson_nll_loss",

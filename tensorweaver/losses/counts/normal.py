@@ -131,8 +131,11 @@ def beta_nll_loss(
     check_eps("beta_nll_loss", eps)
     xp = array_namespace(predictions)
     known = floored(xp, variance, eps)
-    loss = half_nll(xp, predictions, targets, known)
-    return loss if beta == 0 else xp.stop_gradient(known**beta) * loss
+    if beta == 0:
+        return half_nll(xp, predictions, targets, known)
+    root = xp.stop_gradient(known ** (beta / 2))
+    scaled = (predictions - targets) * (root / xp.sqrt(known))
+    return (root * root) * (0.5 * xp.log(known)) + (0.5 * scaled) * scaled
 
 
 @pointwise(wrt=("predictions", "scale"))

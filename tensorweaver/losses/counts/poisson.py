@@ -68,14 +68,15 @@ def poisson_nll_loss(
         message = f"poisson_nll_loss: eps must be 0 or positive and finite, got {eps!r}"
         raise ArgumentError(message)
     xp = array_namespace(predictions)
-    if full == "exact":
-        rest = xp.log_factorial_excess(targets)
-        return divergence(xp, predictions, targets, log_input, eps) + rest
     loss = plain(xp, predictions, targets, log_input, eps)
     if not full:
         return loss
-    stirling = divergence(xp, predictions, targets, log_input, eps)
-    return xp.where(targets > 1, stirling + 0.5 * xp.log(2 * math.pi * targets), loss)
+    apart = divergence(xp, predictions, targets, log_input, eps)
+    if full == "exact":
+        # Below 1 nothing cancels, but in the slope by the target infinite logarithms would.
+        near_zero = loss + xp.log_factorial(targets)
+        return xp.where(targets < 1, near_zero, apart + xp.log_factorial_excess(targets))
+    return xp.where(targets > 1, apart + 0.5 * xp.log(2 * math.pi * targets), loss)
 
 
 def plain(xp: Any, predictions: Any, targets: Any, log_input: bool, eps: float) -> Any:  # noqa: FBT001
@@ -97,8 +98,7 @@ def divergence(xp: Any, predictions: Any, targets: Any, log_input: bool, eps: fl
     apart = xp.exp(predictions) - targets + xp.multiply_no_nan(surprise, targets)
     close = targets * xp.expm1mx(-surprise)
     loss = xp.where(xp.abs(surprise) < 1, close, apart)
-    nothing = (targets == 0) | (predictions == math.inf)
-    return xp.where(nothing, xp.exp(predictions), loss)
+    return xp.where(predictions == math.inf, xp.exp(predictions), loss)
 
 
 @pointwise

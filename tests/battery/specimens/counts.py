@@ -5,7 +5,7 @@ import numpy as np
 from mpmath import mpf
 
 import tensorweaver as tw
-from tests.battery.draws import COUNT, LOG_RATE, NONNEGATIVE, POSITIVE, REAL
+from tests.battery.draws import COUNT, LOG_RATE, LOGIT, NONNEGATIVE, POSITIVE, REAL
 from tests.battery.peers import sklearn_loss, torch_loss
 from tests.battery.specimen import Peer, register
 
@@ -296,4 +296,113 @@ register(
     exact_slopes=laplace_slopes,
     second=False,
     peers=(Peer("torch", torch_laplace),),
+)  # fmt: skip
+
+
+def beta_weighted(prediction, target, variance, *, beta=0.5):
+    return variance ** mpf(beta) * gaussian(prediction, target, variance, eps=0)
+
+
+def beta_slopes(prediction, target, variance, *, beta=0.5):
+    if variance < 0 or mpmath.isnan(variance):
+        return NAN, NAN
+    plain = gaussian_slopes(prediction, target, variance, eps=0)
+    return tuple(variance ** mpf(beta) * slope for slope in plain)
+
+
+register(
+    tw.beta_nll_loss, REAL, REAL, POSITIVE,
+    reference=beta_weighted,
+    options=({}, {"beta": 0.0}, {"beta": 1.0}),
+    hostile=((1.0, 0.0, -1.0), (2.0, 2.0, 5.0)),
+    exact_slopes=beta_slopes,
+    # The slope by the variance squares the error before the weight can shrink it.
+    avoid=lambda prediction, target, _variance: max(abs(prediction), abs(target)) > 1e30,
+    stopped=("variance",),
+)  # fmt: skip
+
+
+# ------------------------------------------------------------------------------ scores
+def crps(prediction, target, scale):
+    error = target - prediction
+    if mpmath.isnan(error + scale) or scale < 0:
+        return NAN
+    if scale == 0:
+        return abs(error)
+    if mpmath.isinf(error):
+        return INFINITY
+    z = error / scale
+    density = mpmath.sqrt(2 / mpmath.pi) * mpmath.exp(-z * z / 2)
+    return scale * (z * mpmath.erf(z / mpmath.sqrt(2)) + density - 1 / mpmath.sqrt(mpmath.pi))
+
+
+def crps_slopes(prediction, target, scale):
+    error = prediction - target
+    if mpmath.isnan(error + scale) or scale < 0:
+        return NAN, NAN
+    z = error / scale if scale else mpmath.sign(error) * INFINITY
+    by_scale = mpmath.sqrt(2 / mpmath.pi) * mpmath.exp(-z * z / 2) - 1 / mpmath.sqrt(mpmath.pi)
+    return mpmath.erf(z / mpmath.sqrt(2)), by_scale
+
+
+def scipy_crps(predictions, targets, scale):
+    from scipy.stats import norm
+
+    z = (targets - predictions) / scale
+    return scale * (z * (2 * norm.cdf(z) - 1) + 2 * norm.pdf(z) - 1 / np.sqrt(np.pi))
+
+
+def interval(lower, upper, target, alpha=0.1):
+    outside = max(lower - target, 0) + max(target - upper, 0)
+    if mpmath.isnan(lower + upper + target):
+        return NAN
+    return upper - lower + 2 / mpf(alpha) * outside
+
+
+register(
+    tw.crps_gaussian_loss, REAL, REAL, POSITIVE,
+    reference=crps,
+    exact_slopes=crps_slopes,
+    hostile=((1.0, 0.0, 0.0), (1.0, 0.0, -1.0), (2.0, 2.0, 5.0)),
+    laws={"nonnegative"},
+    # The difference of two numbers up to three times as large.
+    limit=8,
+    peers=(Peer("scipy", scipy_crps),),
+)  # fmt: skip
+register(
+    tw.interval_score_loss, REAL, REAL, REAL,
+    reference=interval,
+    # A share that float32 has exactly: what another share costs is not what is judged here.
+    options=({"alpha": 0.125}, {"alpha": 0.5}),
+    # The slope by one end does not know whether the other is NaN or infinite.
+    avoid=lambda *numbers: not np.isfinite(numbers).all(),
+    second=False,
+)  # fmt: skip
+
+
+# ------------------------------------------------------------------------------ binomial
+def softplus(x):
+    return mpmath.log1p(mpmath.exp(x))
+
+
+def binomial(logit, target, trials, *, full=False):
+    if mpmath.isnan(logit):
+        return NAN
+    loss = times(target, softplus(-logit)) + times(trials - target, softplus(logit))
+    return loss - (mpmath.log(mpmath.binomial(trials, target)) if full else 0)
+
+
+TRIALS = COUNT._replace(
+    ordinary=lambda random, shape: 10.0 + random.poisson(3.0, shape),
+    hostile=lambda _dtype: [1000.0],
+)
+
+register(
+    tw.binomial_nll_loss, LOGIT, COUNT, TRIALS,
+    reference=binomial,
+    options=({}, {"full": True}),
+    laws={"convex", "nonnegative"},
+    # The coefficient's logarithm is the difference of three of factorials, and cancels with the
+    # rest where the likelihood is large.
+    limit=4000,
 )  # fmt: skip
