@@ -46,8 +46,11 @@ def recognise_node(node: Node, arguments: Arguments) -> Node:
 
 # ------------------------------------------------------------------------------- after derivatives
 def lower(graph: Graph) -> Graph:
-    """Operations that have a formula, replaced by it."""
-    return replace(graph, lower_node)
+    """Operations that have a formula, replaced by it; what a formula needs may have one again."""
+    lowered = replace(graph, lower_node)
+    while lowered.outputs != graph.outputs:
+        graph, lowered = lowered, replace(lowered, lower_node)
+    return lowered
 
 
 def lower_node(node: Node, arguments: Arguments) -> Node:

@@ -56,7 +56,9 @@ def plain_number(value: Any) -> Any:
 
 
 def check_option(formula: Formula, name: str, value: Any) -> None:
-    """Refuse arrays, and what is no number where the default is one."""
+    """Refuse arrays, and what is no number where the default is one; an option annotated `Any` is
+    left to the formula.
+    """
     default = formula.options[name]
     if value is None and name in formula.optional:
         return
@@ -75,9 +77,15 @@ def check_option(formula: Formula, name: str, value: Any) -> None:
         fits, wanted = isinstance(value, Real) and not isinstance(value, bool), "a number"
     else:
         return
-    if not fits:
+    if not fits and not checks_itself(formula, name):
         message = f"{formula.name}: {name} must be {wanted}, got {value!r}"
         raise ArgumentError(message)
+
+
+def checks_itself(formula: Formula, name: str) -> bool:
+    """Whether the formula says that values of any kind may come, whatever the default is."""
+    annotation = inspect.signature(formula.function).parameters[name].annotation
+    return annotation is Any or annotation == "Any"
 
 
 def whole(value: Any) -> bool:

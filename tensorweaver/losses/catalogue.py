@@ -12,6 +12,7 @@ from tensorweaver.losses import (
     binary,
     boxes,
     contrastive,
+    counts,
     divergence,
     embedding,
     generative,
@@ -26,6 +27,7 @@ __all__ = ["FAMILIES", "aliases", "get_loss", "names", "peers"]
 
 FAMILIES = {
     "Regression": regression,
+    "Counts and distributions": counts,
     "Binary": binary,
     "Multi-class": multiclass,
     "Divergences": divergence,

@@ -3,7 +3,10 @@ tests.
 """
 
 from tensorweaver.primitives.differences import DIFFERENCES
+from tensorweaver.primitives.divergences import DIVERGENCES
 from tensorweaver.primitives.elementwise import ELEMENTWISE, PREDICATES
+from tensorweaver.primitives.gamma import GAMMA
+from tensorweaver.primitives.normal import NORMAL
 from tensorweaver.primitives.primitive import Kind, Primitive, Rule
 from tensorweaver.primitives.reductions import REDUCTIONS
 from tensorweaver.primitives.shaping import SHAPING
@@ -13,6 +16,16 @@ __all__ = ["VOCABULARY", "Kind", "Primitive", "Rule"]
 
 VOCABULARY: dict[str, Primitive] = {
     primitive.name: primitive
-    for primitive in (*ELEMENTWISE, *PREDICATES, *REDUCTIONS, *SHAPING, *STABLE, *DIFFERENCES)
+    for primitive in (
+        *ELEMENTWISE,
+        *PREDICATES,
+        *REDUCTIONS,
+        *SHAPING,
+        *STABLE,
+        *DIFFERENCES,
+        *GAMMA,
+        *DIVERGENCES,
+        *NORMAL,
+    )
 }
 """Every operation by name."""

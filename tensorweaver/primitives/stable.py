@@ -38,6 +38,7 @@ def log_sigmoid(xp: Any, x: Any) -> Any:
 
 
 def stop_gradient(xp: Any, x: Any) -> Any:
+    """`x` itself; derivatives take it for a constant."""
     return x
 
 
@@ -200,6 +201,7 @@ STABLE = (
     Primitive("sigmoid",     (lambda xp, g, out, x: g * (out * xp.sigmoid(-x)),), formula=sigmoid, domain=(LOGIT,)),
     Primitive("softplus",    (lambda xp, g, out, x: g * xp.sigmoid(x),),          formula=softplus, domain=(LOGIT,)),
     Primitive("log_sigmoid", (lambda xp, g, out, x: g * xp.sigmoid(-x),),         formula=log_sigmoid, domain=(LOGIT,)),
+    Primitive("stop_gradient", (None,),                                           formula=stop_gradient),
     Primitive("multiply_no_nan",
                              (lambda xp, g, out, x, y: xp.where(y == 0, 0.0, g * y),
                               lambda xp, g, out, x, y: g * x),                    formula=multiply_no_nan),

@@ -95,6 +95,8 @@ class Specimen:
     whole
         For composed losses: the reference is given whole arrays as nested lists, and returns the
         losses as a list. `tiny` is the shape of the arrays that it is tried on.
+    stopped
+        The arguments whose gradient is not the slope of the value: `stop_gradient` is in its way.
     variant
         What tells apart several specimens of one loss: `"probabilities"` beside labels.
     """
@@ -116,6 +118,7 @@ class Specimen:
     rows_are_independent: bool = True
     whole: bool = False
     tiny: tuple[int, ...] = (3, 2)
+    stopped: tuple[str, ...] = ()
     variant: str = ""
 
     @property

@@ -90,6 +90,8 @@ def test_reductions_and_their_gradients_agree(case, random):
 def test_derivatives_agree_with_differences(case, random):
     arrays, options = case.draw(random)
     for name in case.loss.formula.differentiable:
+        if name in case.specimen.stopped:
+            continue
         check = tw.check_gradient(case.loss, *arrays, wrt=name, tolerance=2e-6, **options)
         assert check.gradient < 2e-6
 

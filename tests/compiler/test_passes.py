@@ -147,3 +147,10 @@ def test_rules(before, after):
 )
 def test_rules_that_would_hide_something_do_not_exist(kept):
     assert simplify(Graph((X,), (kept,))).outputs == (kept,)
+
+
+def test_a_formula_that_needs_a_formula_is_lowered_to_the_end():
+    x = input_node("x")
+    low = lower(Graph((x,), (operation("log_factorial_excess", x),)))
+    names = {node.name for node in topological(low.outputs)} & set(VOCABULARY)
+    assert {name for name in names if VOCABULARY[name].formula is not None} == set()
