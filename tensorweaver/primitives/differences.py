@@ -66,7 +66,7 @@ def log1p_excess(xp: Any, x: Any, y: Any) -> Any:
     for k in range(TERMS - 1, 0, -1):
         series = square * series + 1.0 / (2 * k + 1)
     near = x * (ratio - 2.0 * (ratio / (2.0 + v)) * (ratio * series))
-    far = xp.where(x == math.inf, x, x - y * xp.log1p(v))
+    far = xp.where(v == math.inf, x, x - y * xp.log1p(v))
     return xp.where(is_near, near, far)
 
 
@@ -97,6 +97,11 @@ def log1p_ratio(xp: Any, x: Any, y: Any) -> Any:
 
 
 # ----------------------------------------------------------------------------- ((1 + x)**y - 1) / y
+def is_near_zero(xp: Any, x: Any) -> Any:
+    """Where `1 + x` may lose digits of `x`."""
+    return xp.logical_and(x > -0.5, x < 1.0)  # noqa: PLR2004 - below -0.5 it loses none
+
+
 def boxcox1p(xp: Any, x: Any, y: Any) -> Any:
     """The transformation of Box and Cox at `1 + x`; with `y = 0` it is `log1p(x)`."""
     logarithm = xp.log1p(x)
@@ -104,17 +109,23 @@ def boxcox1p(xp: Any, x: Any, y: Any) -> Any:
         return logarithm
     exponent = y * logarithm
     size = xp.abs(exponent)
-    far = xp.pow(1.0 + x, y) - 1.0
-    middle = xp.where(size < 1.0, xp.expm1(exponent), far) / y
+    power = xp.where(is_near_zero(xp, x), xp.exp(exponent), xp.pow(1.0 + x, y))
+    middle = xp.where(size < 1.0, xp.expm1(exponent), power - 1.0) / y
     return xp.where(size < SMALL, logarithm * (1.0 + 0.5 * exponent), middle)
 
 
 def boxcox1p_by_x(xp: Any, g: Any, x: Any, y: Any) -> Any:
     """`(1 + x)**(y - 1)`, by a division where there is one: `y - 1` may have lost digits of `y`."""
     base = 1.0 + x
+    if isinstance(y, int | float) and y >= 1:  # no digits are lost, and the power may overflow
+        if y == 1:
+            return g * xp.where(xp.isnan(base), base, 1.0)
+        near = xp.exp((y - 1.0) * xp.log1p(x))
+        return g * xp.where(is_near_zero(xp, x), near, xp.pow(base, y - 1.0))
     at_end = xp.logical_or(base == 0, base == math.inf)
     less = xp.where(at_end, xp.ones_like(base), 0.0)
-    return g * (xp.pow(base, y - less) / xp.where(at_end, 1.0, base))
+    power = xp.where(is_near_zero(xp, x), xp.exp(y * xp.log1p(x)), xp.pow(base, y - less))
+    return g * (power / xp.where(at_end, 1.0, base))
 
 
 def boxcox1p_by_power(xp: Any, g: Any, x: Any, y: Any) -> Any:
