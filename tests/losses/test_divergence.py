@@ -1,5 +1,7 @@
 """Divergences: refusals, edges of the domain, limits of parameters, identities among them."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -157,7 +159,7 @@ def test_distillation_is_the_sum_of_its_parts():
     options = {"temperature": 3.0, "weight_hard_loss": 0.25, "weight_soft_loss": 2.0}
     got = tw.distillation_loss(LOGITS, TEACHER, LABELS, **options)
     assert_close(got, 0.25 * hard + 2 * 9 * soft, rtol=1e-13)
-    alone = {"weight_hard_loss": 0.0, "weight_soft_loss": 1.0}
+    alone: Any = {"weight_hard_loss": 0.0, "weight_soft_loss": 1.0}
     assert tw.distillation_loss(TEACHER, TEACHER, LABELS, **alone) == 0
     assert np.all(tw.distillation_loss.grad(TEACHER, TEACHER, LABELS, **alone) == 0)
 

@@ -1,5 +1,7 @@
 """Losses over classes: refusals, edges, kinks, limits of parameters, identities among them."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -131,7 +133,7 @@ def test_masked_classes_take_no_part(loss):
 
 # ----------------------------------------------------------------- options of cross-entropy
 def test_the_plain_call_is_what_it_was():
-    options = {"temperature": 1.0, "softcap": None, "z_loss": 0.0}
+    options: Any = {"temperature": 1.0, "softcap": None, "z_loss": 0.0}
     text = tw.cross_entropy_loss.source()
     assert tw.cross_entropy_loss.source(**options) == text
     assert "tanh" not in text

@@ -1,5 +1,7 @@
 """Distances between distributions."""
 
+from typing import Any
+
 import mpmath
 import numpy as np
 from mpmath import mpf
@@ -143,7 +145,7 @@ CLOSE = (
     ([1e4, 0.0, 0.0, 0.0], [0.0, 1e4, 0.0, 0.0]),
 )
 FINITE_CLOSE = tuple(rows for rows in CLOSE if INF not in map(abs, rows[0]))
-JSD_OPTIONS = ({}, {"beta": 0.1}, {"beta": 0.9})
+JSD_OPTIONS: tuple[dict[str, Any], ...] = ({}, {"beta": 0.1}, {"beta": 0.9})
 register(
     tw.generalized_jsd_loss, LOG_DISTRIBUTION, LOG_DISTRIBUTION,
     reference=mixed,

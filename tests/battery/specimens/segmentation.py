@@ -1,5 +1,7 @@
 """Losses of masks."""
 
+from typing import Any
+
 import numpy as np
 from mpmath import mpf
 
@@ -67,7 +69,7 @@ TAILS = (
     ([-80.0, -90.0, -85.0, -60.0], [0.0, 0.0, 0.0, 0.0]),
 )
 EXACT_WEIGHTS = {"alpha": 0.25, "beta": 0.75}
-REGISTERED = (
+REGISTERED: tuple[Any, ...] = (
     (tw.dice_loss, dice, ({}, {"smooth": 1.0}), monai_dice),
     (tw.jaccard_loss, jaccard, ({}, {"smooth": 0.5}), None),
     (
