@@ -148,7 +148,6 @@ def exact_row(reference, arguments, options, dtype, *, fixed=(), slopes=None, wr
         ]
 
         def gradient(at):
-<<<<<<< HEAD
             found = []
             for place, known in zip(wrt, known_slopes(slopes, at, options, wrt), strict=True):
                 if known is not None:
@@ -158,12 +157,6 @@ def exact_row(reference, arguments, options, dtype, *, fixed=(), slopes=None, wr
                 moving = spots(numbers, others)
                 found += [slope(reference, at, options, *spot, dtype) for spot in moving]
             return found
-=======
-            known = known_slopes(slopes, at, options)
-            if known is not None:
-                return [number(x) for by in known for x in (by if isinstance(by, list) else [by])]
-            return [slope(reference, at, options, place, i, dtype) for place, i in moving]
->>>>>>> e93458d3bb82d7419c8122aef155eca42ee7e649
 
         wants = [evaluate(reference, numbers, options), *gradient(numbers)]
         changes = [mpf(0)] * len(wants)
