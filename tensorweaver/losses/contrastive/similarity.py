@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tensorweaver.errors import ArgumentError, ShapeError
+from tensorweaver.losses.vectors import direction
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,15 +16,9 @@ MATRIX = 2
 
 
 def unit_rows(xp: Any, x: Any) -> Any:
-    """Vectors of length one in the direction of the rows; a row of zeros stays one, with no slope.
-
-    Each row is divided by its largest number first, so that no square overflows or vanishes.
-    """
-    largest = xp.max(xp.abs(x), axis=-1, keepdims=True).detach()
-    scaled = x / xp.where(largest == 0, 1.0, largest)
-    square = xp.sum(scaled**2, axis=-1, keepdims=True)
-    nothing = square == 0
-    return xp.where(nothing, 0.0, scaled / xp.sqrt(xp.where(nothing, 1.0, square)))
+    """The rows divided by their lengths; a row of zeros stays one, with no slope."""
+    unit, _ = direction(xp, x)
+    return unit
 
 
 def check_vectors(loss: str, given: Mapping[str, Any], names: tuple[str, ...]) -> None:

@@ -1,6 +1,7 @@
 """Losses of counts, of amounts, and of predicted distributions."""
 
 from tensorweaver.losses.counts.binomial import binomial_nll_loss
+from tensorweaver.losses.counts.ensemble import crps_ensemble_loss
 from tensorweaver.losses.counts.gamma import gamma_deviance_loss, gamma_nll_loss
 from tensorweaver.losses.counts.normal import beta_nll_loss, gaussian_nll_loss, laplace_nll_loss
 from tensorweaver.losses.counts.poisson import poisson_deviance_loss, poisson_nll_loss
@@ -10,6 +11,7 @@ from tensorweaver.losses.counts.tweedie import tweedie_deviance_loss, tweedie_nl
 __all__ = [
     "beta_nll_loss",
     "binomial_nll_loss",
+    "crps_ensemble_loss",
     "crps_gaussian_loss",
     "gamma_deviance_loss",
     "gamma_nll_loss",

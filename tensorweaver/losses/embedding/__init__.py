@@ -7,6 +7,7 @@ from tensorweaver.losses.embedding.pairs import (
     margin_mse_loss,
     triplet_margin_loss,
 )
+from tensorweaver.losses.embedding.triplet_with_distance import triplet_margin_with_distance_loss
 
 __all__ = [
     "contrastive_loss",
@@ -15,9 +16,11 @@ __all__ = [
     "hinge_embedding_loss",
     "margin_mse_loss",
     "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
 ]
 
 PEERS = {
+    "triplet_margin_with_distance_loss": {"torch": "triplet_margin_with_distance_loss"},
     "cosine_similarity_loss": {"optax": "cosine_distance", "keras": "cosine_similarity"},
     "cosine_embedding_loss": {"torch": "cosine_embedding_loss"},
     "hinge_embedding_loss": {"torch": "hinge_embedding_loss"},

@@ -12,28 +12,37 @@ from tensorweaver.losses.multiclass.margin import (
     multiclass_perceptron_loss,
 )
 from tensorweaver.losses.multiclass.modulated import poly1_cross_entropy_loss, softmax_focal_loss
+from tensorweaver.losses.multiclass.multilabel_margin import multilabel_margin_loss
+from tensorweaver.losses.multiclass.ordinal import cumulative_link_loss
 from tensorweaver.losses.multiclass.robust import (
     generalized_cross_entropy_loss,
     logit_adjusted_cross_entropy_loss,
     symmetric_cross_entropy_loss,
 )
+from tensorweaver.losses.multiclass.sparse import entmax15_loss, sparsemax_loss
 
 __all__ = [
     "categorical_hinge_loss",
     "cross_entropy_loss",
+    "cumulative_link_loss",
+    "entmax15_loss",
     "generalized_cross_entropy_loss",
     "logit_adjusted_cross_entropy_loss",
     "multi_margin_loss",
     "multiclass_hinge_loss",
     "multiclass_perceptron_loss",
+    "multilabel_margin_loss",
     "nll_loss",
     "poly1_cross_entropy_loss",
     "softmax_cross_entropy_backward",
     "softmax_focal_loss",
+    "sparsemax_loss",
     "symmetric_cross_entropy_loss",
 ]
 
 PEERS = {
+    "multilabel_margin_loss": {"torch": "multilabel_margin_loss"},
+    "sparsemax_loss": {"optax": "multiclass_sparsemax_loss"},
     "cross_entropy_loss": {
         "torch": "cross_entropy",
         "optax": "softmax_cross_entropy",

@@ -170,7 +170,7 @@ def lambdarank_loss(
     --------
     >>> import tensorweaver as tw
     >>> tw.lambdarank_loss([[2.0, 1.0, 0.0]], [[0.0, 2.0, 1.0]]).round(6)
-    np.float64(0.606562)
+    np.float64(0.715947)
     """
     xp = array_namespace(scores)
     relevance = relevance.detach()
