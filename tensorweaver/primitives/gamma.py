@@ -1,9 +1,9 @@
 """The logarithm of the gamma function and its derivatives, for positive numbers.
 
-Between whole numbers polynomials (`mpmath.chebyfit`, as the tests do it again) with the zeros taken
-out as factors: `lgamma(1 + t) = t (t - 1) P(t)`, `digamma(1 + t) = (t - root) Q(t)`. Smaller and
-larger arguments step there by the recurrence, with one logarithm or quotient for all steps; from 8
-on Stirling's series.
+Between whole numbers polynomials (`mpmath.chebyfit`) with the zeros taken out as factors:
+`lgamma(1 + t) = t (t - 1) P(t)`, `digamma(1 + t) = (t - root) Q(t)`. Smaller and larger arguments
+step there by the recurrence, with one logarithm or quotient for all steps; from 8 on Stirling's
+series.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """Losses of counts, amounts and predicted distributions: refusals, edges, identities, limits."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -211,7 +213,7 @@ def test_the_tweedie_likelihood_is_continuous_in_its_power(power, amounts):
 def test_likelihoods_are_half_the_deviance_but_for_the_target(amounts):
     means, targets = amounts
     links = np.log(means)
-    pairs = [
+    pairs: list[tuple[tw.Loss, tw.Loss, dict[str, Any]]] = [
         (tw.poisson_nll_loss, tw.poisson_deviance_loss, {}),
         (tw.gamma_nll_loss, tw.gamma_deviance_loss, {}),
         (tw.tweedie_nll_loss, tw.tweedie_deviance_loss, {"power": 1.25}),
