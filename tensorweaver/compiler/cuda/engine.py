@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tensorweaver.compiler.cuda.form import Form, pointwise_form, row_form
+from tensorweaver.compiler.cuda.form import Form, pointwise_form, row_form, staged_form
 from tensorweaver.compiler.cuda.launch import THREADS
 from tensorweaver.compiler.cuda.memory import FLOATING, is_plain
 from tensorweaver.compiler.cuda.resident import ResidentRows
@@ -113,7 +113,7 @@ class CudaKernel(GraphKernel):
 
     def text(self, form: Form, memory: Sequence[str]) -> str:
         """The text of one kernel."""
-        plan = self.keeping if form.writer is ResidentRows else self.repeating
+        plan = self.keeping if issubclass(form.writer, ResidentRows) else self.repeating
         return form.writer(plan, self.outputs, self.dtype, tuple(memory), form.shape).write()
 
     def route(
@@ -139,7 +139,11 @@ class CudaKernel(GraphKernel):
         memory = [array.dtype.name for array in arrays]
         walks = bool(self.keeping.passes)
         call = Call(shape, classes if self.rowwise else None, arrays, self.levels, walks)
-        way = find_way(call, lambda many: self.form(many, memory))
+        way = find_way(
+            call,
+            lambda many: self.form(many, memory),
+            lambda many: staged_form(self.keeping, many, self.dtype),
+        )
         module = launcher.compile(self.text(way.form, memory))
         words: list[Any] = [*way.sizes, *[None] * (2 * len(self.scalars))]
         slots = []

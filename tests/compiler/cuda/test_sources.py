@@ -112,8 +112,8 @@ def test_the_text_names_the_steps_of_the_formula():
 def test_long_rows_are_read_forwards_and_then_backwards():
     text = kernel_of("ce").source
     first, second = text.split("// pass 1: max, sum")[1].split("// pass 3: results")
-    assert "(tiles - 1 - tile)" not in first
-    assert second.count("(tiles - 1 - tile)") == 2
+    assert "start -= hand" not in first
+    assert second.count("start -= hand") == 1
 
 
 def test_the_text_needs_neither_gpu_nor_cupy():
