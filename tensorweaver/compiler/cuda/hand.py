@@ -91,7 +91,7 @@ class Hand:
             return f"{rows.kept[node]}[u * {rows.shape.neighbours} + n]"
         found = None
         if node is CLASS_INDEX:
-            found = "start + at + n"
+            found = rows.element_place
         elif node in self.labels:
             found = f"n == {self.labels[node]}"
         elif node.name == "input":

@@ -35,6 +35,8 @@ class EvenRows(Writer):
     entry = "rows"
     labels_are_rare = True
     """Whether most of the neighbours in hand have no label among them."""
+    element_place = "start + at + n"
+    """Where in its row the element in hand is."""
     sizes: tuple[str, ...] = ("rows", "classes", "group")
 
     def __init__(self, *arguments: Any) -> None:
@@ -178,10 +180,8 @@ class EvenRows(Writer):
     @property
     def stores_elements(self) -> bool:
         """Whether the last pass stores, or sums up, elements."""
-        return any(
-            (node.level if output.total else output.level) is Level.ELEMENT
-            for node, output in self.outputs
-        )
+        levels = (node.level if output.total else output.level for node, output in self.outputs)
+        return any(level is Level.ELEMENT for level in levels)
 
     @property
     def takes(self) -> bool:

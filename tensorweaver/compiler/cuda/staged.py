@@ -26,6 +26,7 @@ class StagedRows(ResidentRows):
     entry = "staged_rows"
     sizes = ("rows", "classes")
     labels_are_rare = False
+    element_place = "static_cast<long long>(n)"
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -83,7 +84,8 @@ class StagedRows(ResidentRows):
 
     def size(self) -> str:
         """The number of classes is known."""
-        return f"const int start = 0, hand = {self.shape.neighbours};"
+        used = "".join(f" static_cast<void>({name});" for name in ("row", "start", "hand"))
+        return f"const int start = 0, hand = {self.shape.neighbours};{used}"
 
     def start_passes(self) -> None:
         """Every element that any pass needs."""
@@ -91,8 +93,11 @@ class StagedRows(ResidentRows):
         self.read_elements(tuple(nodes))
 
     def place(self) -> None:
-        """There is one vector."""
-        self.text.line("const int at = 0;")
+        """There is one vector, which is the row."""
+
+    def label_place(self, label: str) -> str:
+        """How far behind the row's first element a label is."""
+        return label
 
     def read(self, array: Array) -> str:
         """The row."""
