@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tensorweaver.compiler.cuda.memory import HALVES
 from tensorweaver.compiler.cuda.usual import NOTHING, QuickScope
 from tensorweaver.compiler.cuda.writer import Array, Writer, base
 from tensorweaver.compiler.graph import Level, Node
@@ -66,14 +65,8 @@ class Pointwise(Writer):
             written = {i: text.fresh(f"{base(a)}_made") for i, a in self.filled.items()}
             for name in written.values():
                 text.line(f"real {name}[{together}];")
-            sums = self.totals.values() if whole and self.reads_halves else ()
-            terms = {name: text.fresh(f"{name}_terms") for name in sums}
-            for name in terms.values():
-                text.line(f"float {name}[{together}];")
             with text.unrolled("n", together):
-                self.element(lambda node: f"{vectors[node]}[u].at(n)", written, terms, whole=whole)
-            for name, each in terms.items():
-                text.line(f"{name}.add(sum_of({each}));")
+                self.element(lambda node: f"{vectors[node]}[u].at(n)", written, whole=whole)
             for i, name in written.items():
                 result = self.filled[i].name
                 if whole:
@@ -89,16 +82,10 @@ class Pointwise(Writer):
             last = f"place + {together} <= count ? {together} : static_cast<int>(count - place)"
             text.line(f"const int left = place >= count ? 0 : {last};")
 
-    @property
-    def reads_halves(self) -> bool:
-        """Whether all that is read is in half precision: sums may round as it did."""
-        return all(array.type in HALVES for array in self.arrays.values())
-
     def element(
         self,
         read: Callable[[Node], str],
         written: dict[int, str],
-        terms: dict[str, str],
         *,
         whole: bool,
     ) -> None:
@@ -114,10 +101,7 @@ class Pointwise(Writer):
             return None
 
         def add(name: str, value: str) -> None:
-            if name in terms:
-                self.text.line(f"{terms[name]}[n] = {value};")
-            else:
-                self.text.line(f"{'' if whole else 'if (inside) '}{name}.add({value});")
+            self.text.line(f"{'' if whole else 'if (inside) '}{name}.add({value});")
 
         def keep(i: int, value: str) -> None:
             self.text.line(f"{written[i]}[n] = {value};")

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tensorweaver.compiler.cuda.hand import Hand
-from tensorweaver.compiler.cuda.memory import HALVES
 from tensorweaver.compiler.cuda.online import Online, online_pass
 from tensorweaver.compiler.cuda.pointwise import read_inside
 from tensorweaver.compiler.cuda.quotients import Quotients, quotients_of
@@ -412,7 +411,7 @@ class EvenRows(Writer):
             filled = [i for i, array in self.filled.items() if array.level is Level.ELEMENT]
             self.made = {i: text.fresh(f"{base(self.filled[i])}_made") for i in filled}
         totals = [self.totals[i] for i in self.totals if self.is_of_elements(i)] if last else []
-        sums = (*self.sums_by_pairs(names), *(totals if self.reads_halves else []))
+        sums = self.sums_by_pairs(names)
         inside = bool(step.reductions or totals)
         for hand in self.each(number, wanted, sums, inside=inside, rough=rough):
             scope = hand.scope
@@ -434,11 +433,6 @@ class EvenRows(Writer):
     def is_of_elements(self, i: int) -> bool:
         """Whether an output has a number for each element."""
         return self.outputs[i][0].level is Level.ELEMENT
-
-    @property
-    def reads_halves(self) -> bool:
-        """Whether elements are in half precision: their sums may round as they did."""
-        return any(array.type in HALVES for array in self.arrays.values() if array in self.pointers)
 
     def sums_by_pairs(self, names: Mapping[Node, str]) -> tuple[str, ...]:
         """The sums over a row, which is float32 in the end, that are begun in float32."""
