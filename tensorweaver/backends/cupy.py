@@ -74,6 +74,10 @@ class CuPyBackend(Backend):
         received = None if bits is None else self.taken(bits)
         return None if received is None else received.view(dtype)
 
+    def bits(self, array: Array) -> Array:
+        """A view."""
+        return array.view(np.int16)
+
     def as_target(self, value: Any) -> Any:
         """An array whose library goes on with it on the current stream, as inside `beside`."""
         source = LIBRARY_OF[type(value)]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorweaver.backends.backend import Array, Backend
+from tensorweaver.backends.backend import LIBRARY_OF, Array, Backend
 from tensorweaver.backends.execution import Derivatives
 from tensorweaver.backends.importing import installed, load
 from tensorweaver.backends.torch_derivatives import with_derivatives
@@ -80,6 +80,15 @@ class TorchBackend(Backend):
                 'numbers that could leave PyTorch: keep the call on backend="torch", or move it out'
             )
         return array.detach()
+
+    def shared(self, value: Array) -> Array | None:
+        """bfloat16 of CuPy's as bits: its own DLPack does not know it."""
+        source = LIBRARY_OF[type(value)]
+        if source is None or source.name != "cupy" or source.dtype_name(value.dtype) != "bfloat16":
+            return super().shared(value)
+        bits = source.bits(value)
+        received = None if bits is None else self.taken(bits)
+        return None if received is None else received.view(load("torch").bfloat16)
 
     def bits(self, array: Array) -> Array:
         """A view."""

@@ -37,6 +37,7 @@ __all__ = [
     "array_inputs",
     "by_index",
     "elements_read",
+    "is_at_label",
     "scalar_inputs",
     "schedule",
 ]
@@ -201,6 +202,15 @@ def elements_read(wanted: list[Node], leave: Callable[[Node], bool]) -> dict[Nod
             if not leave(node):
                 stack.extend(node.arguments)
     return found
+
+
+def is_at_label(node: Node) -> bool:
+    """Whether it tells if an element's place is the one that its row names."""
+    return (
+        node.name == "equal"
+        and node.arguments[0] is CLASS_INDEX
+        and node.arguments[1].level is Level.ROW
+    )
 
 
 def inputs_read(wanted: list[Node], known: set[Node]) -> list[Node]:

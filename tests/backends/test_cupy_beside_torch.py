@@ -41,6 +41,13 @@ class FakeArray(np.ndarray):
     device: Any = SimpleNamespace(id=0)
 
 
+def torch_from_dlpack(array):
+    """What PyTorch takes: none of ml_dtypes' numbers."""
+    if array.dtype.name == "bfloat16":
+        raise BufferError("unsupported dtype")
+    return FakeTensor(array.view(np.ndarray))
+
+
 class FakeStream:
     def __init__(self, ptr, events):
         self.ptr, self.events = ptr, events
@@ -101,7 +108,11 @@ class Libraries:
             runtime=SimpleNamespace(getDevice=lambda: 0, getDeviceCount=lambda: 1),
         )
         return SimpleNamespace(
-            ndarray=FakeArray, cuda=cuda, from_dlpack=from_dlpack, reshape=np.reshape
+            ndarray=FakeArray,
+            cuda=cuda,
+            from_dlpack=from_dlpack,
+            reshape=np.reshape,
+            empty_like=np.empty_like,
         )
 
 
@@ -128,12 +139,18 @@ def libraries(monkeypatch):
     stream = SimpleNamespace(cuda_stream=0)
     torch = SimpleNamespace(
         Tensor=FakeTensor,
-        int16=np.int16,
-        bfloat16="torch.bfloat16",
+        int16=np.dtype(np.int16),
+        bfloat16=numpy_bfloat16(),
+        from_dlpack=torch_from_dlpack,
         cuda=SimpleNamespace(current_stream=lambda device: stream),
     )
     stream.cuda_stream = found.torch_stream
-    known = {"cupy": cupy, "array_api_compat.cupy": cupy, "torch": torch}
+    known = {
+        "cupy": cupy,
+        "array_api_compat.cupy": cupy,
+        "torch": torch,
+        "array_api_compat.torch": torch,
+    }
     known["ml_dtypes"] = SimpleNamespace(bfloat16=numpy_bfloat16())
     for file in (backend_file, cupy_file, torch_file):
         monkeypatch.setattr(file, "load", known.__getitem__)
@@ -182,6 +199,16 @@ def test_the_gradient_comes_back_in_a_tensor_that_is_given(libraries, dtype):
     expected = np.asarray([0.0, 2 / 3, 2.0], np.float32).astype(out.host.dtype)
     np.testing.assert_array_equal(out.host, expected)
     assert libraries.events[2:6] == ["exchange on 7"] * 3 + ["kernel on 7"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_gradient_becomes_a_tensor_in_the_same_memory(libraries, dtype):
+    gradient = tw.mse_loss.grad(*tensors(dtype), backend="cupy")
+    assert isinstance(gradient, FakeArray)
+    tensor = tw.get_backend("torch").asarray(gradient)
+    assert isinstance(tensor, FakeTensor)
+    assert tensor.dtype == f"torch.{dtype}"
+    assert np.shares_memory(tensor.host, gradient)
 
 
 def test_the_gradient_may_replace_the_predictions(libraries):

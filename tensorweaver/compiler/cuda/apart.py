@@ -45,18 +45,18 @@ class ApartRows(EvenRows):
         super().place_rows()
 
     def read(self, array: Array) -> str:
-        """The element at `place`."""
-        return f"load_apart({self.pointers[array]}, place, size, {self.element_step(array)})"
+        """The element in hand."""
+        return f"load_apart({self.pointers[array]}, start + at, size, {self.element_step(array)})"
 
     def store(self, array: Array, values: str) -> str:
-        """Put the element at `place`."""
+        """Put the element in hand."""
         step = self.element_step(array)
-        return f"store_apart({self.pointers[array]}, place, size, {step}, {values})"
+        return f"store_apart({self.pointers[array]}, start + at, size, {step}, {values})"
 
     def element_step(self, array: Array) -> str:
         """How far apart the elements of a row are."""
         return f"{array.name}_step"
 
-    def phase(self) -> str:
+    def align(self) -> None:
         """Elements that are read one by one need no alignment."""
-        return "0"
+        self.text.line("const int phase = 0;")

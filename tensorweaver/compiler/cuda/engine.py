@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tensorweaver.compiler.cuda.form import Form, pointwise_form, row_form
+from tensorweaver.compiler.cuda.form import Form, pointwise_form, row_form, staged_form
 from tensorweaver.compiler.cuda.launch import THREADS
 from tensorweaver.compiler.cuda.memory import FLOATING, is_plain
 from tensorweaver.compiler.cuda.resident import ResidentRows
@@ -37,6 +37,9 @@ LONG_ROW = 1 << 20
 
 NOWHERE = np.uint64(0)
 """The address that kernels take for none."""
+
+NO_NUMBER = np.float64(0)
+"""What stands before an address that is taken instead."""
 
 Words = tuple[Any, ...]
 
@@ -67,6 +70,10 @@ class Route(NamedTuple):
         All arguments of a launch in order, those that calls bring as yet unknown.
     slots
         Where among them the arrays come.
+    launch
+        The kernel's name, grid and block.
+    tail
+        What is known beforehand of a launch's sums: the first block, and how many there are.
     rough
         The arrays that kernels cannot use where they lie; copies of them take the route.
     """
@@ -75,6 +82,8 @@ class Route(NamedTuple):
     way: Way
     words: list[Any]
     slots: list[int]
+    launch: tuple[str, tuple[int], tuple[int]]
+    tail: tuple[Any, Any]
     rough: tuple[int, ...] = ()
 
 
@@ -113,7 +122,7 @@ class CudaKernel(GraphKernel):
 
     def text(self, form: Form, memory: Sequence[str]) -> str:
         """The text of one kernel."""
-        plan = self.keeping if form.writer is ResidentRows else self.repeating
+        plan = self.keeping if issubclass(form.writer, ResidentRows) else self.repeating
         return form.writer(plan, self.outputs, self.dtype, tuple(memory), form.shape).write()
 
     def route(
@@ -139,14 +148,20 @@ class CudaKernel(GraphKernel):
         memory = [array.dtype.name for array in arrays]
         walks = bool(self.keeping.passes)
         call = Call(shape, classes if self.rowwise else None, arrays, self.levels, walks)
-        way = find_way(call, lambda many: self.form(many, memory))
+        way = find_way(
+            call,
+            lambda many: self.form(many, memory),
+            lambda many: staged_form(self.keeping, many, self.dtype),
+        )
         module = launcher.compile(self.text(way.form, memory))
         words: list[Any] = [*way.sizes, *[None] * (2 * len(self.scalars))]
         slots = []
         for steps in way.steps:
             slots.append(len(words))
             words += [None, *steps]
-        return Route(module, way, words, slots)
+        launch = (way.form.writer.entry, (way.launch.grid,), (way.launch.block,))
+        tail = (np.int64(0), np.int64(way.launch.grid * len(way.starts)))
+        return Route(module, way, words, slots, launch, tail)
 
     def smoothed(self, launcher: Launcher, arrays: list[Any], rough: tuple[int, ...]) -> list[Any]:
         """The arrays, those that kernels cannot use where they lie as ones that they can."""
@@ -189,10 +204,10 @@ class CudaKernel(GraphKernel):
         given = [*inputs, *results]
         route = self.route(launcher, shape, classes, given)
         arrays = self.smoothed(launcher, given, route.rough) if route.rough else given
-        words = [*route.words]
+        words = route.words.copy()
         place = len(route.way.sizes)
         for number in scalars:
-            words[place : place + 2] = scalar_words(number)
+            words[place], words[place + 1] = scalar_words(number)
             place += 2
         for place, array in zip(route.slots, arrays, strict=True):
             words[place] = array
@@ -212,29 +227,34 @@ class CudaKernel(GraphKernel):
         self, launcher: Launcher, route: Route, words: list[Any], sums: tuple[list[Total], Words]
     ) -> None:
         """All chunks, then the sums of all their blocks."""
-        module, way, _, slots, _ = route
         totals, end = sums
-        name, grid, block = way.form.writer.entry, (way.launch.grid,), (way.launch.block,)
-        blocks = way.launch.grid * len(way.starts)
+        module, way, blocks = route.module, route.way, int(route.tail[1])
         partial: Any = NOWHERE
         if totals:
             if blocks > 1:
                 width = 1 if self.size < FLOATING["float64"] else 2
                 partial = launcher.empty((len(totals), blocks, width), "float64")
-            words += [*end, partial, np.int64(0), np.int64(blocks)]
-            words += [word for total in totals for word in words_of(total)]
-        module.launch(name, grid, block, words)
-        arrays = [words[place] for place in slots]
-        for number, start in enumerate(way.starts[1:], start=1):
-            for place, array, offset in zip(slots, arrays, start, strict=True):
+            words += (*end, partial, *route.tail)
+            for total in totals:
+                words += words_of(total)
+        module.launch(*route.launch, words)
+        if blocks == 1:
+            return
+        if len(way.starts) > 1:
+            self.launch_parts(launcher, route, words)
+        for of_blocks, total in zip(partial, totals, strict=True) if totals else ():
+            last = [route.tail[1], of_blocks, *end, *words_of(total)]
+            module.launch("finish", (1,), (THREADS,), last)
+
+    def launch_parts(self, launcher: Launcher, route: Route, words: list[Any]) -> None:
+        """The chunks after the first."""
+        arrays = [words[place] for place in route.slots]
+        for number, start in enumerate(route.way.starts[1:], start=1):
+            for place, array, offset in zip(route.slots, arrays, start, strict=True):
                 words[place] = moved(launcher, array, offset)
-            if totals:
-                words[len(route.words) + 3] = np.int64(number * way.launch.grid)
-            module.launch(name, grid, block, words)
-        if totals and blocks > 1:
-            for of_blocks, total in zip(partial, totals, strict=True):
-                last = [np.int64(blocks), of_blocks, *end, *words_of(total)]
-                module.launch("finish", (1,), (THREADS,), last)
+            if self.totals:
+                words[len(route.words) + 3] = np.int64(number * route.way.launch.grid)
+            route.module.launch(*route.launch, words)
 
     def finish_nothing(self, launcher: Launcher, totals: list[Total], end: Words) -> None:
         """The sums over nothing, which still have a divisor."""
@@ -249,12 +269,13 @@ class CudaKernel(GraphKernel):
 
 def scalar_words(number: Any) -> Words:
     """A number by value, or by where it lies on the device."""
-    return (np.float64(number), NOWHERE) if isinstance(number, float) else (np.float64(0), number)
+    return (np.float64(number), NOWHERE) if isinstance(number, float) else (NO_NUMBER, number)
 
 
 def words_of(total: Total) -> Words:
     """Where a total goes."""
-    return tuple(NOWHERE if place is None else place for place in total)
+    quotient, count = total
+    return (NOWHERE if quotient is None else quotient, NOWHERE if count is None else count)
 
 
 def moved(launcher: Launcher, array: Any, elements: int) -> Any:

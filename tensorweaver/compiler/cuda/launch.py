@@ -15,6 +15,7 @@ __all__ = [
     "most_resident",
     "pointwise_launch",
     "resident_launch",
+    "rows_launch",
     "streaming_launch",
 ]
 
@@ -50,6 +51,11 @@ class Launch(NamedTuple):
 def pointwise_launch(count: int, elements: int) -> Launch:
     """The threads for so many elements, each with `elements` of them in hand at a time."""
     return Launch(clipped(-(-count // (THREADS * elements))), THREADS)
+
+
+def rows_launch(rows: int, threads: int) -> Launch:
+    """A thread a row."""
+    return Launch(clipped(-(-rows // threads)), threads)
 
 
 def most_resident(elements: int, neighbours: int, threads: int) -> int:

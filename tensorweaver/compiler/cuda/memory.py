@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["FLOATING", "MEMORY_TYPES", "REAL", "is_plain"]
+__all__ = ["FLOATING", "HALVES", "MEMORY_TYPES", "REAL", "is_plain"]
 
 REAL = {"float32": "float", "float64": "double"}
 """What kernels compute in."""
 
 FLOATING = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
 """Bytes of a floating number."""
+
+HALVES = ("float16", "bfloat16")
+"""Floating numbers of 16 bits, under the same names in CUDA C."""
 
 MEMORY_TYPES = {
     "float16": "float16",

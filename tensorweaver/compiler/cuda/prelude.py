@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from tensorweaver.compiler.cuda.quick import QUICK
+
 __all__ = ["FINISH", "RESERVED", "preamble"]
 
 NUMBERS = """
@@ -102,37 +104,117 @@ __device__ __forceinline__ long long minimum(long long x, long long y) { return 
 
 ARRAYS = """
 // Neighbours in memory, read and written together where they are aligned.
-template <typename T, int N> struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) Pack {
-    T at[N];
+__device__ constexpr int alignment(int bytes) {
+    return (bytes & -bytes) < 16 ? bytes & -bytes : 16;
+}
+template <typename T> struct Half { static constexpr bool is = false; };
+template <> struct Half<float16> { static constexpr bool is = true; };
+template <> struct Half<bfloat16> { static constexpr bool is = true; };
+template <typename T, int N, bool pairs = Half<T>::is && N % 2 == 0>
+struct alignas(alignment(sizeof(T) * N)) Pack {
+    T all[N];
+    __device__ __forceinline__ T at(int n) const { return all[n]; }
+    __device__ __forceinline__ void set(int n, T x) { all[n] = x; }
 };
 
-// Places are counted by `int` where rows are short.
-template <int N, typename T, typename I>
-__device__ __forceinline__ bool together(const T *row, I place, I size) {
-    const unsigned long long start = reinterpret_cast<unsigned long long>(row) + place * sizeof(T);
-    return place >= 0 && place + N <= size && start % alignof(Pack<T, N>) == 0;
+// Two numbers of half precision share a register.
+template <typename T, int N> struct alignas(alignment(sizeof(T) * N)) Pack<T, N, true> {
+    unsigned int all[N / 2];
+    __device__ __forceinline__ T at(int n) const {
+        return T{static_cast<unsigned short>(all[n / 2] >> n % 2 * 16)};
+    }
+    __device__ __forceinline__ void set(int n, T x) {
+        const unsigned int bits = x.bits;
+        all[n / 2] = n % 2 ? (all[n / 2] & 0xffffu) | bits << 16 : bits;
+    }
+};
+
+// Numbers as they are in memory; newer devices have an instruction for two of them.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+__device__ __forceinline__ unsigned int pair_of(float x, float y, bfloat16) {
+    unsigned int pair;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(y), "f"(x));
+    return pair;
+}
+__device__ __forceinline__ unsigned int pair_of(float x, float y, float16) {
+    unsigned int pair;
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(y), "f"(x));
+    return pair;
+}
+#else
+template <typename T> __device__ __forceinline__ unsigned int pair_of(float x, float y, T) {
+    T first, second;
+    put(x, first);
+    put(y, second);
+    return first.bits | static_cast<unsigned int>(second.bits) << 16;
+}
+#endif
+template <typename T, int N>
+__device__ __forceinline__ void pack(const real (&values)[N], Pack<T, N, false> &into) {
+#pragma unroll
+    for (int n = 0; n < N; ++n) put(values[n], into.all[n]);
+}
+template <typename T, int N>
+__device__ __forceinline__ void pack(const real (&values)[N], Pack<T, N, true> &into) {
+#pragma unroll
+    for (int n = 0; n < N; n += 2)
+        into.all[n / 2] = pair_of(
+            static_cast<float>(values[n]), static_cast<float>(values[n + 1]), T()
+        );
 }
 
-// What lies beyond a row counts as zeros.
-template <int N, typename T, typename I>
-__device__ __forceinline__ Pack<T, N> load(const T *row, I place, I size) {
-    if (together<N>(row, place, size)) return *reinterpret_cast<const Pack<T, N> *>(row + place);
+template <int N, typename T> __device__ __forceinline__ Pack<T, N> vector(const T *aligned) {
+    return *reinterpret_cast<const Pack<T, N> *>(aligned);
+}
+// In global memory, by one instruction: the compiler may take four.
+__device__ __forceinline__ void store_16(uint4 *aligned, uint4 words) {
+#ifdef TENSORWEAVER_CUDA_ON_CPU
+    *aligned = words;
+#else
+    asm volatile(
+        "{ .reg .u64 to; cvta.to.global.u64 to, %0; st.global.v4.b32 [to], {%1, %2, %3, %4}; }"
+        :: "l"(aligned), "r"(words.x), "r"(words.y), "r"(words.z), "r"(words.w) : "memory"
+    );
+#endif
+}
+template <typename T, int N>
+__device__ __forceinline__ void store(T *aligned, const real (&values)[N]) {
+    Pack<T, N> packed;
+    pack(values, packed);
+    if (sizeof(packed) % 16 == 0) {
+        const uint4 *words = reinterpret_cast<const uint4 *>(&packed);
+#pragma unroll
+        for (int i = 0; i < static_cast<int>(sizeof(packed) / 16); ++i)
+            store_16(reinterpret_cast<uint4 *>(aligned) + i, words[i]);
+    } else {
+        *reinterpret_cast<Pack<T, N> *>(aligned) = packed;
+    }
+}
+
+// Neighbours of a tile, whose places `begin` to `end` are a row's; what lies beyond is read as 0.
+template <int N, typename T>
+__device__ __forceinline__ Pack<T, N> load(
+    const T *tile, int at, int begin, int end, bool aligned
+) {
+    if (aligned && at >= begin && at + N <= end) return vector<N>(tile + at);
     Pack<T, N> found;
 #pragma unroll
     for (int n = 0; n < N; ++n)
-        found.at[n] = place + n >= 0 && place + n < size ? row[place + n] : T();
+        found.set(n, at + n >= begin && at + n < end ? tile[at + n] : T());
     return found;
 }
 
-template <int N, typename T, typename I>
-__device__ __forceinline__ void store(T *row, I place, I size, const Pack<T, N> &values) {
-    if (together<N>(row, place, size)) {
-        *reinterpret_cast<Pack<T, N> *>(row + place) = values;
+template <typename T, int N>
+__device__ __forceinline__ void store(
+    T *tile, int at, int begin, int end, bool aligned, const real (&values)[N]
+) {
+    if (aligned && at >= begin && at + N <= end) {
+        store(tile + at, values);
         return;
     }
 #pragma unroll
     for (int n = 0; n < N; ++n)
-        if (place + n >= 0 && place + n < size) row[place + n] = values.at[n];
+        if (at + n >= begin && at + n < end) put(values[n], tile[at + n]);
 }
 
 // The same with elements `step` apart, one at a time.
@@ -145,9 +227,66 @@ __device__ __forceinline__ Pack<T, 1> load_apart(
 
 template <typename T>
 __device__ __forceinline__ void store_apart(
-    T *row, long long place, long long size, long long step, const Pack<T, 1> &value
+    T *row, long long place, long long size, long long step, const real (&value)[1]
 ) {
-    if (place < size) *(row + place * step) = value.at[0];
+    if (place < size) put(value[0], *(row + place * step));
+}
+
+// Rows of a warp between global and shared memory, in the order of memory.
+struct Copying {
+    template <typename T>
+    static __device__ __forceinline__ void some(T *to, const T *from, int count) {
+        for (int i = threadIdx.x % 32; i < count; i += 32) to[i] = from[i];
+    }
+    template <int BYTES>
+    static __device__ __forceinline__ void all(void *to, const void *from) {
+        constexpr int vectors = BYTES / 16, turns = (vectors + 31) / 32;
+        uint4 read[turns];
+#pragma unroll
+        for (int i = 0; i < turns; ++i) {
+            const int at = threadIdx.x % 32 + i * 32;
+            if (at < vectors) read[i] = static_cast<const uint4 *>(from)[at];
+        }
+#pragma unroll
+        for (int i = 0; i < turns; ++i) {
+            const int at = threadIdx.x % 32 + i * 32;
+            if (at < vectors) static_cast<uint4 *>(to)[at] = read[i];
+        }
+    }
+};
+__device__ __forceinline__ bool by_16(const void *address) {
+    return reinterpret_cast<unsigned long long>(address) % 16 == 0;
+}
+template <int N, typename T>
+__device__ __forceinline__ void stage_in(T *to, const T *from, int rows) {
+    if (rows == 32 && by_16(from)) Copying::all<32 * N * sizeof(T)>(to, from);
+    else Copying::some(to, from, rows * N);
+}
+template <int N, typename T>
+__device__ __forceinline__ void stage_out(const T *from, T *to, int rows) {
+    if (rows == 32 && by_16(to)) Copying::all<32 * N * sizeof(T)>(to, from);
+    else Copying::some(to, from, rows * N);
+}
+template <typename T, int N>
+__device__ __forceinline__ void stage(T *row, const real (&values)[N]) {
+    Pack<T, N> packed;
+    pack(values, packed);
+    *reinterpret_cast<Pack<T, N> *>(row) = packed;
+}
+
+// What is known for a whole row, not to be found anew for every tile.
+__device__ __forceinline__ bool settled(bool known) {
+    int x = known;
+#ifndef TENSORWEAVER_CUDA_ON_CPU
+    asm volatile("" : "+r"(x));
+#endif
+    return x != 0;
+}
+__device__ __forceinline__ long long settled(long long x) {
+#ifndef TENSORWEAVER_CUDA_ON_CPU
+    asm volatile("" : "+l"(x));
+#endif
+    return x;
 }
 
 // How many places before a row begins the aligned address is.
@@ -208,8 +347,8 @@ template <typename A> __device__ __forceinline__ A over_group(A mine, int group)
         __syncthreads();
         if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = mine;
         __syncthreads();
-        mine = warps[0];
-        for (int warp = 1; warp < group / 32; ++warp) mine.merge(warps[warp]);
+        mine = warps[threadIdx.x % (group / 32)];
+        for (int step = 1; step < group / 32; step *= 2) mine.merge(mine.from(step));
     }
     return mine;
 }
@@ -325,6 +464,7 @@ extern "C" __global__ void __launch_bounds__(256) finish(
 def preamble(real: str, functions: str, *, online: bool) -> str:
     """The text before a kernel that computes in `float` or `double`."""
     parts = [f"typedef {real} real;\n", NUMBERS, functions, ARRAYS, REDUCTIONS, SUMS[real], RESULTS]
+    parts += [QUICK] if real == "float" else []
     return "".join([*parts, *([ONLINE] if online else [])])
 
 
@@ -332,8 +472,8 @@ CUDA = ("threadIdx", "blockIdx", "blockDim", "gridDim")
 RESERVED = frozenset(
     re.findall(
         r"^(?:struct|template|__device__)[^;]*?(\w+)(?=[({ ]*[({])",
-        "".join([NUMBERS, ARRAYS, REDUCTIONS, *SUMS.values(), RESULTS, ONLINE]),
+        "".join([NUMBERS, ARRAYS, REDUCTIONS, *SUMS.values(), RESULTS, QUICK, ONLINE]),
         re.MULTILINE,
     )
-) | {"real", "Pack", "finish", *CUDA}
+) | {"real", "Pack", "Inverse", "Half", "Copying", "finish", "alignment", *CUDA}
 """The functions and types of the preamble: no variable of a kernel hides one of them."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tensorweaver.compiler.cuda.rows import EvenRows
@@ -24,35 +23,23 @@ class ResidentRows(EvenRows):
         """How many elements of the row in hand there are: few enough for 32 bits."""
         return "const int size = alive ? static_cast<int>(classes) : 0;"
 
-    def label_of_row(self, node: Node) -> str:
-        """The label in 32 bits; -1 for one that is no class."""
-        label = super().label_of_row(node)
-        name = self.text.fresh("label_of_row")
-        inside = f"{label} >= 0 && {label} < classes"
-        self.text.line(f"const int {name} = {inside} ? static_cast<int>({label}) : -1;")
-        return name
-
-    def label_place(self, label: str) -> str:
-        """How far behind the first of the neighbours in hand a label is."""
-        name = self.text.fresh("label_place")
-        self.text.line(f"const int {name} = {label} - place;")
-        return name
-
     def start_passes(self) -> None:
         """Every element that any pass needs."""
         nodes = dict.fromkeys(node for step in self.schedule.passes for node in step.inputs)
-        self.text.line(f"const int phase = {self.phase()};")
+        self.align()
+        self.text.line("const int start = -phase, begin = phase, end = phase + size;")
         self.read_elements(tuple(nodes))
+
+    def settled(self, expression: str) -> str:
+        """There is one tile."""
+        return expression
+
+    def settle_labels(self) -> None:
+        """There is one tile."""
 
     def online(self, number: int) -> None:
         """No two passes are one: reading again costs nothing."""
 
-    def place(self) -> None:
-        """Where the `u`-th vector in hand lies in its row, of which there is one tile."""
-        start = f"(u * group + lane) * {self.shape.neighbours}"
-        self.text.line(f"const int place = {start} - phase;")
-
-    @contextmanager
     def tiles(self, inputs: tuple[Node, ...]) -> Iterator[None]:
         """The only one, which has been read."""
         del inputs

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tensorweaver.compiler.cuda.apart import OUTER, ApartRows
-from tensorweaver.compiler.cuda.form import APART, Form
+from tensorweaver.compiler.cuda.form import APART, STAGED_CLASSES, Form
 from tensorweaver.compiler.cuda.launch import (
     THREADS,
     Launch,
     pointwise_launch,
     resident_launch,
+    rows_launch,
     streaming_launch,
 )
 from tensorweaver.compiler.cuda.layout import Layout, layout_of
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 __all__ = ["Call", "Way", "find_way"]
+
+STAGED_ROWS = 1 << 14
+"""So many rows of few classes are worth a text for their number of classes."""
 
 
 class Call(NamedTuple):
@@ -74,10 +78,13 @@ class Way(NamedTuple):
     starts: list[tuple[int, ...]]
 
 
-def find_way(call: Call, contiguous: Callable[[int], Form]) -> Way:
+def find_way(
+    call: Call, contiguous: Callable[[int], Form], staged: Callable[[int], Form | None]
+) -> Way:
     """The way of contiguous arrays, of even rows, or of neither.
 
-    `contiguous(classes)` is the form that suits neighbouring elements.
+    `contiguous(classes)` is the form that suits neighbouring elements, `staged(classes)` the one
+    for many short rows that lie one after another.
     """
     layout = layout_of(call.shape, call.arrays)
     if call.classes is None:
@@ -90,6 +97,9 @@ def find_way(call: Call, contiguous: Callable[[int], Form]) -> Way:
     ]
     neighbours = call.classes <= 1 or all(step in {1, None} for step in steps)
     if neighbours and len(layout.sizes) <= 1:
+        form = staged(call.classes) if are_staged(call, layout) else None
+        if form:
+            return staged_way(call, layout, form)
         return even_way(call, layout, contiguous(call.classes))
     return apart_way(layout, call.classes, steps)
 
@@ -112,6 +122,26 @@ def even_way(call: Call, layout: Layout, form: Form) -> Way:
         launch = streaming_launch(rows, classes, form.shape.elements, threads)
     inner, starts = layout.split(1)
     return Way(form, launch, sizes_of(launch, rows, classes), words(inner.steps), starts)
+
+
+def are_staged(call: Call, layout: Layout) -> bool:
+    """Whether there are many rows of few classes, one after another."""
+    classes = call.classes or 0
+    rows = [
+        steps == (classes,)
+        for steps, level in zip(layout.steps, call.levels, strict=True)
+        if level is Level.ELEMENT
+    ]
+    few = 1 < classes <= STAGED_CLASSES and math.prod(call.shape) >= STAGED_ROWS
+    return call.walks and few and all(rows)
+
+
+def staged_way(call: Call, layout: Layout, form: Form) -> Way:
+    """The way of short rows through shared memory."""
+    rows, classes = math.prod(call.shape), call.classes or 1
+    launch = rows_launch(rows, form.shape.threads)
+    sizes = (np.int64(rows), np.int64(classes))
+    return Way(form, launch, sizes, words(layout.steps), [(0,) * len(call.arrays)])
 
 
 def apart_way(layout: Layout, classes: int, element_steps: Sequence[int | None]) -> Way:

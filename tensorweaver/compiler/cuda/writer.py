@@ -12,12 +12,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tensorweaver.compiler.cuda.functions import CALLED, HELPERS
-from tensorweaver.compiler.cuda.memory import MEMORY_TYPES, REAL
+from tensorweaver.compiler.cuda.memory import HALVES, MEMORY_TYPES, REAL
 from tensorweaver.compiler.cuda.prelude import FINISH, RESERVED, preamble
 from tensorweaver.compiler.cuda.scope import Scope, helpers_called
 from tensorweaver.compiler.cuda.text import Text
 from tensorweaver.compiler.graph import Level, Node
-from tensorweaver.compiler.schedule import array_inputs, scalar_inputs
+from tensorweaver.compiler.schedule import array_inputs, elements_read, scalar_inputs
 from tensorweaver.compiler.trace import ROW_SIZE
 
 if TYPE_CHECKING:
@@ -57,6 +57,12 @@ class Shape(NamedTuple):
     def bounds(self) -> tuple[int, ...]:
         """What the compiler is told of a block's threads, and of blocks on a multiprocessor."""
         return (self.threads, 1) if self.many_registers else (self.threads,)
+
+
+def no_node(node: Node) -> bool:
+    """Whether to stop at a node: never."""
+    del node
+    return False
 
 
 class Array(NamedTuple):
@@ -209,8 +215,25 @@ class Writer:
                 self.text.line(f"if (all_blocks == 1) settle({name}.total(), {out});")
                 self.text.line(f"else partial[{slot}] = {name};")
 
+    def is_rough(self, i: int) -> bool:
+        """Whether a result is rounded to half precision."""
+        return i in self.filled and self.filled[i].type in HALVES
+
+    def rough_nodes(self, precise: list[Node]) -> frozenset[Node]:
+        """The elements' values that nothing but results in half precision is computed from, where
+        `precise` is computed as well.
+        """
+        outputs = [(i, node) for i, (node, _) in enumerate(self.outputs)]
+        exact = [node for i, node in outputs if not self.is_rough(i)]
+        wanted = elements_read([node for i, node in outputs if self.is_rough(i)], no_node)
+        return frozenset(wanted) - frozenset(elements_read([*precise, *exact], no_node))
+
     def finish(
-        self, level: Level, scope: Scope, inside: str, keep: Callable[[int, str], None]
+        self,
+        level: Level,
+        scope: Scope,
+        add: Callable[[str, str], None],
+        keep: Callable[[int, str], None],
     ) -> None:
         """Add to the sums, and hand on the results, of one level."""
         found = {
@@ -220,7 +243,7 @@ class Writer:
         }
         for i, value in found.items():
             if i in self.totals:
-                self.text.line(f"if ({inside}) {self.totals[i]}.add({value});")
+                add(self.totals[i], value)
         for i, value in found.items():
             if i in self.filled:
                 keep(i, value)

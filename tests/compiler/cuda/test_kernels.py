@@ -5,6 +5,7 @@ import pytest
 
 import tensorweaver as tw
 from tensorweaver.backends import BACKENDS
+from tensorweaver.compiler.cuda import ways
 from tests.helpers.arrays import numpy_bfloat16
 from tests.helpers.compare import assert_close
 from tests.helpers.cuda_engine import Launcher, computed_by_kernels
@@ -58,7 +59,7 @@ def test_every_loss_and_all_that_is_asked_of_it(name, kind):
 def test_odd_sizes_of_rows_in_every_dtype(classes, dtype, rng):
     arrays = rows(rng, 3, classes, dtype)
     expected = by_numpy(tw.cross_entropy_loss, arrays)
-    assert_agree(by_kernels(tw.cross_entropy_loss, arrays), expected, ulp=8.0)
+    assert_agree(by_kernels(tw.cross_entropy_loss, arrays), expected, ulp=12.0)
 
 
 @pytest.mark.parametrize("dtype", REAL_DTYPES)
@@ -89,6 +90,55 @@ def test_hostile_rows(classes, targets, rng):
     expected = by_numpy(tw.cross_entropy_loss, (logits, given), {"reduction": "none"})
     found = by_kernels(tw.cross_entropy_loss, (logits, given), {"reduction": "none"})
     assert_agree(found, expected, ulp=16.0, steps=8.0)
+
+
+# ------------------------------------------------------------------------------ short rows
+@pytest.fixture
+def staged(monkeypatch):
+    """However few the rows, they go through shared memory if they can."""
+    monkeypatch.setattr(ways, "STAGED_ROWS", 1)
+
+
+@pytest.mark.usefixtures("staged")
+@pytest.mark.parametrize("dtype", REAL_DTYPES)
+@pytest.mark.parametrize(("count", "classes"), [(33, 2), (257, 7), (128, 10), (300, 16)])
+def test_short_rows_through_shared_memory(count, classes, dtype, rng):
+    arrays = rows(rng, count, classes, dtype)
+    arrays[1][::7] = -100
+    expected = by_numpy(tw.cross_entropy_loss, arrays)
+    launcher = Launcher(order=2, checked=True)
+    found = by_kernels(tw.cross_entropy_loss, arrays, launcher=launcher)
+    assert_agree(found, expected, ulp=12.0)
+    too_many = (classes, dtype) == (16, "float64")  # for a thread's registers
+    assert launcher.launches["staged_rows"] == (0 if too_many else 1)
+
+
+@pytest.mark.usefixtures("staged")
+def test_short_rows_of_two_arrays(rng):
+    pair = list((0.1 + rng.random((2, 70, 10))).astype(np.float32))
+    assert_agree(by_kernels(tw.kl_div_loss, pair), by_numpy(tw.kl_div_loss, pair), ulp=12.0)
+
+
+@pytest.mark.usefixtures("staged")
+def test_hostile_short_rows(rng):
+    logits, labels = rows(rng, 40, 10)
+    for row, value in enumerate((np.inf, -np.inf, np.nan, 3e38, -3e38, 1e4)):
+        logits[row, rng.integers(0, 10, 3)] = value
+    logits[6] = -np.inf
+    logits[7] = np.linspace(-100, 100, 10)
+    options = {"reduction": "none"}
+    expected = by_numpy(tw.cross_entropy_loss, (logits, labels), options)
+    found = by_kernels(tw.cross_entropy_loss, (logits, labels), options)
+    assert_agree(found, expected, ulp=16.0, steps=8.0)
+
+
+@pytest.mark.usefixtures("staged")
+def test_short_rows_give_way_to_their_gradient(rng):
+    logits, labels = rows(rng, 100, 10)
+    expected = by_kernels(tw.cross_entropy_loss, (logits, labels))
+    with computed_by_kernels(Launcher(order=3)):
+        value, gradient = tw.cross_entropy_loss.value_and_grad(logits, labels, out=logits)
+    assert bits([value, gradient]) == bits(expected)
 
 
 # ------------------------------------------------------------------------------ where it lies
@@ -138,7 +188,7 @@ def test_every_axis(axis, rng):
     labels = rng.integers(0, logits.shape[axis], np.delete(logits.shape, axis))
     options = {"axis": axis}
     expected = by_numpy(tw.cross_entropy_loss, (logits, labels), options)
-    assert_agree(by_kernels(tw.cross_entropy_loss, (logits, labels), options), expected, ulp=8.0)
+    assert_agree(by_kernels(tw.cross_entropy_loss, (logits, labels), options), expected, ulp=12.0)
 
 
 def test_more_axes_than_a_launch_has(rng):
@@ -157,7 +207,7 @@ def test_strides_beyond_32_bits(strides, rng):
     expected = by_numpy(tw.cross_entropy_loss, (logits, labels))
     with computed_by_kernels():
         value, gradient = tw.cross_entropy_loss.value_and_grad(far, labels, out=far)
-    assert_agree([value, gradient.copy()], expected, ulp=8.0)
+    assert_agree([value, gradient.copy()], expected, ulp=12.0)
 
 
 # ------------------------------------------------------------------------------ threads
@@ -179,7 +229,7 @@ def test_no_thread_touches_what_is_not_its_own(name, columns, rng):
     more = {k: np.resize(v, columns) for k, v in options.items() if isinstance(v, np.ndarray)}
     launcher = Launcher(order=1, checked=True)
     found = by_kernels(case.loss, wide, {**options, **more}, launcher=launcher)
-    assert_agree(found, by_numpy(case.loss, wide, {**options, **more}), ulp=8.0)
+    assert_agree(found, by_numpy(case.loss, wide, {**options, **more}), ulp=12.0)
 
 
 # ------------------------------------------------------------------------------ labels
@@ -188,7 +238,7 @@ def test_labels_of_every_integer(dtype, rng):
     logits, labels = rows(rng, 30, 200)
     expected = by_numpy(tw.cross_entropy_loss, (logits, labels))
     found = by_kernels(tw.cross_entropy_loss, (logits, labels.astype(dtype)))
-    assert_agree(found, expected, ulp=8.0)
+    assert_agree(found, expected, ulp=12.0)
 
 
 @pytest.mark.parametrize("classes", [10, 257, LONG])

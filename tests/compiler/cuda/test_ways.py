@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tensorweaver.compiler.cuda.form import pointwise_form, row_form
+from tensorweaver.compiler.cuda.form import pointwise_form, row_form, staged_form
 from tensorweaver.compiler.cuda.launch import MOST_BLOCKS
 from tensorweaver.compiler.cuda.ways import Call, find_way
 from tensorweaver.compiler.graph import Level
@@ -34,7 +34,8 @@ def way(shape, classes, *arrays, levels=None):
         if classes is None
         else (lambda many: row_form(PLAN, many, "float32", memory))
     )
-    return find_way(Call(shape, classes, arrays, levels or [ELEMENT] * len(arrays)), form)
+    call = Call(shape, classes, arrays, levels or [ELEMENT] * len(arrays))
+    return find_way(call, form, lambda many: staged_form(PLAN, many, "float32"))
 
 
 def entry(found):
@@ -56,7 +57,8 @@ def test_rows_up_to_2_to_the_40(classes):
     rows = (1 << 40) // classes
     logits, labels = array((rows, classes)), array((rows,), dtype="int64")
     found = way((rows,), classes, logits, labels, levels=[ELEMENT, ROW])
-    assert entry(found) == ("resident_rows" if classes <= 1000 else "rows")
+    named = {10: "staged_rows", 1000: "resident_rows"}
+    assert entry(found) == named.get(classes, "rows")
     assert found.sizes[:2] == (rows, classes)
     assert found.steps == ((classes if rows > 1 else 0,), (1 if rows > 1 else 0,))
     assert found.launch.block <= found.form.shape.threads
@@ -66,6 +68,20 @@ def test_rows_that_are_apart_stay_even():
     found = way((8,), 100, array((8, 100), (1 << 35, 1)))
     assert entry(found) == "resident_rows"
     assert found.steps == ((1 << 35,),)
+
+
+@pytest.mark.parametrize("classes", [1, 2, 10, 16, 17])
+@pytest.mark.parametrize("rows", [100, 1 << 20])
+@pytest.mark.parametrize("gap", [0, 1])
+def test_many_short_rows_one_after_another_are_staged(rows, classes, gap):
+    logits = array((rows, classes), (classes + gap, 1))
+    found = way((rows,), classes, logits)
+    staged = rows > 100 and 1 < classes <= 16 and not gap
+    assert (entry(found) == "staged_rows") == staged
+    if staged:
+        assert found.form.shape.neighbours == classes
+        assert found.launch.grid * found.launch.block >= rows
+        assert [type(word) for word in found.sizes] == [np.int64, np.int64]
 
 
 def test_classes_between_rows_are_read_across_rows():

@@ -215,6 +215,36 @@ CUDA_ON_CPU_ROUNDED(double, __dmul_rn, *) CUDA_ON_CPU_ROUNDED(double, __ddiv_rn,
 inline float __fmaf_rn(float x, float y, float z) { return fmaf(x, y, z); }
 inline double __fma_rn(double x, double y, double z) { return fma(x, y, z); }
 
+// ------------------------------------------------------------------------------ approximations
+// The instructions ex2.approx.ftz and rcp.approx.ftz, as wrong as NVIDIA lets them be: by 2^-22.5 of
+// the result and by 1 ulp, this way or that by the argument's bits; exact for powers of two.
+// Subnormals are flushed.
+inline float flushed(float x)
+{
+    return (__float_as_uint(x) & 0x7f800000u) ? x : __uint_as_float(__float_as_uint(x) & 0x80000000u);
+}
+
+// From -1 to 1, as if by chance.
+inline double anything(float argument)
+{
+    return (__float_as_uint(argument) * 2654435761u >> 8) * (1.0 / (1 << 23)) - 1.0;
+}
+
+inline float exp2_of_device(float x)
+{
+    x = flushed(x);
+    double exact = exp2((double)x);
+    if (x == __builtin_rintf(x)) return flushed((float)exact);
+    return flushed((float)(exact * (1.0 + 1.09e-7 * anything(x))));  // rounding adds 2^-24
+}
+
+inline float reciprocal_of_device(float x)
+{
+    x = flushed(x);
+    double exact = 1.0 / (double)x;
+    return flushed((float)(exact * (1.0 + 0x1p-24 * anything(x))));
+}
+
 // ------------------------------------------------------------------------------ half precision
 inline float half_to_float(unsigned short half)
 {
