@@ -21,9 +21,9 @@ PYTHONS = nox.project.python_versions(PROJECT)
 
 #: What another release of Python or NumPy does not change: how exact the numbers are, CUDA kernels,
 #: and that engines agree call by call; `test_random_calls.py` asks them for calls of every kind.
-ONCE = ("accuracy", "battery/test_accuracy.py", "compiler/cuda", "gpu", "helpers/cuda_on_cpu")
-ONCE += ("loss/engines/test_agreement.py",)
-WITHOUT_ONCE = tuple(f"--ignore=tests/{name}" for name in ONCE)
+ONCE = ["accuracy", "battery/test_accuracy.py", "compiler/cuda", "gpu", "helpers/cuda_on_cpu"]
+ONCE += ["loss/engines/test_agreement.py"]
+WITHOUT_ONCE = [f"--ignore=tests/{name}" for name in ONCE]
 
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "virtualenv"
@@ -216,8 +216,8 @@ def build(session: nox.Session) -> None:
     install(session, "--force-reinstall", "--no-deps", str(wheel))
     install(session, f"tensorweaver[test] @ {wheel.as_uri()}")
     session.chdir(stage)
-    chosen = ("architecture", "backends", "loss/engines/test_choice.py", "test_functions.py")
-    chosen += ("loss/test_looking_inside.py", "loss/test_user_losses.py", "test_plotting.py")
+    chosen = ["architecture", "backends", "loss/engines/test_choice.py", "test_functions.py"]
+    chosen += ["loss/test_looking_inside.py", "loss/test_user_losses.py", "test_plotting.py"]
     run_tests(session, *(f"tests/{name}" for name in chosen), "--pyargs", "tensorweaver")
 
 

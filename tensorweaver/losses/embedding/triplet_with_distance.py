@@ -17,13 +17,7 @@ __all__ = ["triplet_margin_with_distance_loss"]
 LOSS = "triplet_margin_with_distance_loss"
 
 
-def check_triplet(
-    given: Any,
-    *,
-    distance_function: Any,
-    margin: float,
-    swap: bool,  # noqa: ARG001
-) -> None:
+def check_triplet(_given: Any, *, distance_function: Any, margin: float, **_options: Any) -> None:
     if not margin >= 0:
         message = f"{LOSS}: margin must not be negative, got {margin!r}"
         raise ArgumentError(message)

@@ -11,7 +11,7 @@ from tensorweaver.backends.cupy_launcher import OPTIONS
 from tensorweaver.compiler.compile import weave_cuda
 from tensorweaver.compiler.cuda.engine import CudaKernel
 from tensorweaver.compiler.cuda.form import staged_form
-from tensorweaver.compiler.graph import Graph, Level, input_node, operation
+from tensorweaver.compiler.graph import Graph, Level, Node, input_node, operation
 from tensorweaver.compiler.schedule import Output
 from tensorweaver.errors import ArgumentError
 from tests.compiler.test_schedule import graph_of
@@ -177,7 +177,8 @@ WORDS = "exp expf float real load Pack maximum place rows u sum threadIdx result
 @pytest.mark.parametrize("classes", [10, 1 << 20])
 def test_a_formula_may_use_the_words_of_the_text(classes):
     """All at once: a compiler names the word that it cannot do with."""
-    arguments, outputs, names = [], [], {}
+    arguments, outputs = [], []
+    names: dict[Node, str] = {}
     for word in WORDS.split():
         argument = input_node(word)
         local = operation("exp", argument)
