@@ -148,7 +148,7 @@ def exact_row(reference, arguments, options, dtype, *, fixed=(), slopes=None, wr
             known = known_slopes(slopes, at, options)
             if known is not None:
                 return [number(x) for by in known for x in (by if isinstance(by, list) else [by])]
-            return [slope(reference, at, options, *spot, dtype) for spot in moving]
+            return [slope(reference, at, options, p, index, dtype) for p, index in moving]
 
         wants = [evaluate(reference, numbers, options), *gradient(numbers)]
         changes = [mpf(0)] * len(wants)
