@@ -181,13 +181,14 @@ def test_padding_of_completions_is_left_out(rng):
     advantages = np.asarray([1.0, -2.0])
     mask = np.asarray([[True, True, False, False], [False] * 4])
     padded = [np.where(mask, a, np.nan) for a in (new, old, reference)]
-    options = {"epsilon_low": 1.0, "epsilon_high": 9.0}
     value, gradient = tw.gspo_loss.value_and_grad(
-        *padded[:2], advantages, mask=mask, reference_log_probs=padded[2], **options
-    )
+        *padded[:2], advantages, mask=mask, reference_log_probs=padded[2],
+        epsilon_low=1.0, epsilon_high=9.0,
+    )  # fmt: skip
     want, expected = tw.gspo_loss.value_and_grad(
-        new[:1, :2], old[:1, :2], advantages[:1], reference_log_probs=reference[:1, :2], **options
-    )
+        new[:1, :2], old[:1, :2], advantages[:1], reference_log_probs=reference[:1, :2],
+        epsilon_low=1.0, epsilon_high=9.0,
+    )  # fmt: skip
     assert_close(value, want, rtol=1e-14)
     assert_close(gradient[:1, :2], expected, rtol=1e-13)
     assert np.all(gradient[~mask] == 0)
