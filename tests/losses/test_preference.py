@@ -152,6 +152,13 @@ def test_apo_down_is_as_exact_as_two_sigmoids_add_up(four):
     np.testing.assert_allclose(by_rejected, 0.5 * bells[1], rtol=1e-14)
 
 
+@pytest.mark.parametrize("kind", TYPES)
+def test_every_type_but_the_hinge_is_curved(four, kind):
+    smoothing = 0.1 if kind == "exo_pair" else 0.0
+    curvature = tw.dpo_loss.hessian_diag(*four, loss_type=kind, label_smoothing=smoothing)
+    assert np.any(curvature != 0) == (kind != "hinge")
+
+
 def test_grpo_without_a_reference_is_ppo(rng):
     new, old = -rng.random((3, 5)), -rng.random((3, 5))
     advantages = rng.normal(size=(3, 1))

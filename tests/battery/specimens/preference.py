@@ -295,6 +295,7 @@ register(
     ),
     exact_slopes=dpo_slopes,
     limit=lambda options: LIMITS.get(options.get("loss_type")),
+    second=False,  # the hinge has none; tests/losses/test_preference.py has the others'
     peers=PUBLISHED,
 )  # fmt: skip
 register(
