@@ -22,6 +22,7 @@ from tensorweaver.compiler.graph import (
     category_of,
     constant,
     input_node,
+    operation,
     topological,
 )
 from tensorweaver.compiler.interpret import bind
@@ -110,7 +111,10 @@ def hessian_product_graph(
     vectors = [input_node(f"vector_{node.value}", node.level) for node in along]
     products = [constant(0.0)] * len(wrt)
     for output, vector in zip(gradient.outputs, vectors, strict=True):
-        for i, share in enumerate(differentiate.pullback(output, vector, wrt)):
+        # A slope that all elements of a row share is given back what all of them are given.
+        shared = vector.level is Level.ELEMENT and output.level is Level.ROW
+        cotangent = operation("sum", vector) if shared else vector
+        for i, share in enumerate(differentiate.pullback(output, cotangent, wrt)):
             products[i] = differentiate.add_cotangents(products[i], share)
     return Graph((*gradient.inputs, *vectors), tuple(products), graph.names)
 

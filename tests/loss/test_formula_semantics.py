@@ -176,3 +176,23 @@ def test_a_loss_inside_a_formula_says_so():
     loss = tw.pointwise(lambda p, t: 2.0 * tw.mse_loss(p, t))
     with pytest.raises(tw.TraceError, match="mse_loss: a loss takes arrays, and this is inside"):
         loss([1.0], [2.0])
+
+
+@pytest.mark.parametrize(
+    ("power", "slope"), [(2, lambda s: 2 + 0 * s), (3, lambda s: 6 * s)], ids=["square", "cube"]
+)
+def test_a_slope_that_a_whole_row_shares_has_the_whole_row_s_curvature(power, slope, rng):
+    @tw.rowwise
+    def power_of_sum_loss(x):
+        xp = tw.array_namespace(x)
+        return xp.sum(x, axis=-1) ** power
+
+    x, vector = rng.normal(size=(2, 3, 4))
+    curvature = slope(x.sum(-1, keepdims=True))
+    product = power_of_sum_loss.hvp(x, vector, reduction="sum")
+    want = curvature * vector.sum(-1, keepdims=True) * np.ones(4)
+    np.testing.assert_allclose(product, want, rtol=1e-13)
+    whole = power_of_sum_loss.hessian(x, reduction="sum")
+    np.testing.assert_allclose(whole, curvature[..., None] * np.ones((4, 4)), rtol=1e-13)
+    diagonal = power_of_sum_loss.hessian_diag(x, reduction="sum")
+    np.testing.assert_allclose(diagonal, curvature * np.ones(4), rtol=1e-13)

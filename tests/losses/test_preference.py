@@ -67,6 +67,8 @@ def test_exo_needs_a_smoothing(smoothing):
         ("ppo_clip_loss", TOKENS, {"epsilon_low": -0.1}, r"epsilon_low must be in \[0, 1\]"),
         ("grpo_loss", TOKENS, {"epsilon_high": -0.1}, "epsilon_high must not be negative"),
         ("grpo_loss", TOKENS, {"beta": -0.1}, "beta must be finite and not negative"),
+        ("gspo_loss", ([[-1.0]], [[-1.0]], [1.0]), {"beta": math.nan}, "beta must be finite"),
+        ("gspo_loss", ([[-1.0]], [[-1.0]], [1.0]), {"epsilon_low": 2}, "epsilon_low must be in"),
         ("grpo_loss", TOKENS, {"delta": 1.1}, "delta must be None or a number above 1"),
         ("grpo_loss", TOKENS, {"delta": "2"}, "delta must be None or a number above 1"),
         ("ppo_value_clip_loss", TOKENS, {"clip": 0.0}, "clip must be positive"),
@@ -150,6 +152,13 @@ def test_apo_down_is_as_exact_as_two_sigmoids_add_up(four):
     np.testing.assert_allclose(by_rejected, 0.5 * bells[1], rtol=1e-14)
 
 
+@pytest.mark.parametrize("kind", TYPES)
+def test_every_type_but_the_hinge_is_curved(four, kind):
+    smoothing = 0.1 if kind == "exo_pair" else 0.0
+    curvature = tw.dpo_loss.hessian_diag(*four, loss_type=kind, label_smoothing=smoothing)
+    assert np.any(curvature != 0) == (kind != "hinge")
+
+
 def test_grpo_without_a_reference_is_ppo(rng):
     new, old = -rng.random((3, 5)), -rng.random((3, 5))
     advantages = rng.normal(size=(3, 1))
@@ -172,6 +181,35 @@ def test_padding_of_tokens_is_left_out():
     value, gradient = tw.grpo_loss.value_and_grad(new, old, [[1.0], [0.5]], where=where)
     assert_close(value, -(1 + 0.5 * math.exp(-1) + 0.5) / 3, rtol=1e-15)
     assert gradient[0][1] == 0
+
+
+def test_padding_of_completions_is_left_out(rng):
+    new, old, reference = -rng.random((3, 2, 4))
+    advantages = np.asarray([1.0, -2.0])
+    mask = np.asarray([[True, True, False, False], [False] * 4])
+    padded = [np.where(mask, a, np.nan) for a in (new, old, reference)]
+    value, gradient = tw.gspo_loss.value_and_grad(
+        *padded[:2], advantages, mask=mask, reference_log_probs=padded[2],
+        epsilon_low=1.0, epsilon_high=9.0,
+    )  # fmt: skip
+    want, expected = tw.gspo_loss.value_and_grad(
+        new[:1, :2], old[:1, :2], advantages[:1], reference_log_probs=reference[:1, :2],
+        epsilon_low=1.0, epsilon_high=9.0,
+    )  # fmt: skip
+    assert_close(value, want, rtol=1e-14)
+    assert_close(gradient[:1, :2], expected, rtol=1e-13)
+    assert np.all(gradient[~mask] == 0)
+
+
+def test_gspo_of_single_tokens_is_grpo(rng):
+    new, old, reference = -rng.random((3, 6))
+    advantages = rng.normal(size=6)
+    options = {"epsilon_low": 0.2, "epsilon_high": 0.2}
+    alone = tw.grpo_loss(new, old, advantages, reference_log_probs=reference, **options)
+    whole = tw.gspo_loss(
+        new[:, None], old[:, None], advantages, reference_log_probs=reference[:, None], **options
+    )
+    assert_close(whole, alone, rtol=1e-14)
 
 
 # --------------------------------------------------------------------------------------- kinks

@@ -1,6 +1,7 @@
 """Losses of preferences between completions, and of policies that are rewarded."""
 
 from tensorweaver.losses.preference.dpo import dpo_loss, ipo_loss
+from tensorweaver.losses.preference.gspo import gspo_loss
 from tensorweaver.losses.preference.kto import kto_loss
 from tensorweaver.losses.preference.policy_gradient import (
     grpo_loss,
@@ -18,6 +19,7 @@ __all__ = [
     "cpo_loss",
     "dpo_loss",
     "grpo_loss",
+    "gspo_loss",
     "ipo_loss",
     "kto_loss",
     "orpo_loss",

@@ -198,18 +198,15 @@ def dpo_loss(
 
     Parameters
     ----------
-    beta
-        How strongly the reference holds the policy back; positive.
+    beta, discopop_tau
+        How strongly the reference holds the policy back; the temperature of discopop's blend.
     label_smoothing
         The probability that a preference is the wrong way round, in [0, 0.5); for `"sigmoid"`
         (conservative DPO), `"robust"` and `"exo_pair"`, which needs one.
     loss_type
         One of the names above.
-    discopop_tau
-        The temperature of discopop's blend; positive.
 
-    Errors: `ArgumentError` for an option out of range, and for a smoothing that the type would
-    ignore.
+    Errors: `ArgumentError` for an option out of range or a smoothing that the type would ignore.
 
     Same as: TRL's `DPOTrainer` and Liger's `LigerFusedLinearDPOLoss`, from log-probabilities; these
     add the negative log-likelihood of the chosen completion on request.

@@ -9,7 +9,12 @@ from tests.battery.draws import LOG_RATE, LOGIT, REAL
 from tests.battery.specimen import Peer, register
 from tests.battery.specimens.preference import largest, sigmoid, softplus
 
-KINDS = ({}, {"kind": "hinge"}, {"kind": "least_squares"}, {"kind": "wasserstein"})
+KINDS: tuple[dict[str, str], ...] = (
+    {},
+    {"kind": "hinge"},
+    {"kind": "least_squares"},
+    {"kind": "wasserstein"},
+)
 
 
 def critic(real, fake, kind="non_saturating"):

@@ -195,6 +195,21 @@ def grpo(
     return loss + mpf(beta) * penalty
 
 
+def gspo(
+    log_probs, old, advantage, *,
+    reference_log_probs=None, mask=None, epsilon_low=3e-4, epsilon_high=4e-4, beta=0.04,
+):  # fmt: skip
+    tokens = [i for i in range(len(log_probs)) if mask is None or mask[i]]
+    if not tokens:
+        return mpf(0)
+    ratio = truth.exp(mpmath.fsum(log_probs[i] - old[i] for i in tokens) / len(tokens))
+    loss = surrogate(ratio, advantage, epsilon_low, epsilon_high, None)
+    if reference_log_probs is None:
+        return loss
+    moves = [reference_log_probs[i] - log_probs[i] for i in tokens]
+    return loss + mpf(beta) * mpmath.fsum(truth.exp(d) - 1 - d for d in moves) / len(tokens)
+
+
 def value_clip(value, old, returns, clip=0.2):
     clip = mpf(clip)
     change = value - old
@@ -280,6 +295,7 @@ register(
     ),
     exact_slopes=dpo_slopes,
     limit=lambda options: LIMITS.get(options.get("loss_type")),
+    second=False,  # the hinge has none; tests/losses/test_preference.py has the others'
     peers=PUBLISHED,
 )  # fmt: skip
 register(
@@ -348,6 +364,15 @@ register(
     options=({}, {"epsilon_high": 0.25, "delta": 4.0}),
     arrays={"reference_log_probs": LOG_PROBABILITY},
     peers=(Peer("torch", torch_grpo),),
+)  # fmt: skip
+register(
+    tw.gspo_loss, LOG_PROBABILITY, LOG_PROBABILITY, ADVANTAGE.of_row(),
+    reference=gspo,
+    options=({}, {"epsilon_low": 0.5, "epsilon_high": 0.75}),
+    arrays={
+        "reference_log_probs": LOG_PROBABILITY,
+        "mask": Draw(lambda random, shape: random.random(shape) < 0.7, real=False),
+    },
 )  # fmt: skip
 register(
     tw.ppo_value_clip_loss, REAL, REAL, REAL,
