@@ -148,14 +148,14 @@ def exact_row(reference, arguments, options, dtype, *, fixed=(), slopes=None, wr
         ]
 
         def gradient(at):
-            found = []
+            found: list[mpf] = []
             for place, known in zip(wrt, known_slopes(slopes, at, options, wrt), strict=True):
                 if known is not None:
                     found += map(number, known if isinstance(known, list) else [known])
                     continue
                 others = set(range(len(numbers))) - {place}
-                moving = spots(numbers, others)
-                found += [slope(reference, at, options, *spot, dtype) for spot in moving]
+                for _, index in spots(numbers, others):
+                    found.append(slope(reference, at, options, place, index, dtype))
             return found
 
         wants = [evaluate(reference, numbers, options), *gradient(numbers)]

@@ -122,7 +122,7 @@ def pairwise_hinge_loss(
     return of_pairs(xp, costs, better(xp, relevance.detach(), mask))
 
 
-def check_lambdarank(given: Mapping[str, Any], *, sigma: float, truncation: int | None) -> None:
+def check_lambdarank(given: Mapping[str, Any], *, sigma: float, truncation: Any) -> None:
     check_lists("lambdarank_loss", given)
     if not sigma > 0:
         message = f"lambdarank_loss: sigma must be positive, got {sigma!r}"

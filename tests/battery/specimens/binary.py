@@ -17,8 +17,8 @@ from tests.battery.draws import (
     SIGN,
     UNIT,
 )
+from tests.battery.peers import torch_loss
 from tests.battery.specimen import Peer, register
-from tests.battery.specimens.regression import torch_loss
 
 
 def without(*names):

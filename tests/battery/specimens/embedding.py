@@ -6,9 +6,9 @@ from mpmath import mpf
 
 import tensorweaver as tw
 from tests.battery.draws import BINARY, POSITIVE, REAL, SIGN, VECTOR
+from tests.battery.peers import torch_loss
 from tests.battery.specimen import Peer, register
 from tests.battery.specimens.binary import optax_loss, positive_part
-from tests.battery.specimens.regression import torch_loss
 
 
 # ------------------------------------------------------------------------------------- cosines

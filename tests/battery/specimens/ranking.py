@@ -4,9 +4,9 @@ from mpmath import mpf
 
 import tensorweaver as tw
 from tests.battery.draws import REAL, SIGN
+from tests.battery.peers import torch_loss
 from tests.battery.specimen import register
 from tests.battery.specimens.binary import positive_part
-from tests.battery.specimens.regression import torch_loss
 
 register(
     tw.margin_ranking_loss, REAL, REAL, SIGN,
