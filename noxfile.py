@@ -176,6 +176,14 @@ def cuda_on_cpu(session: nox.Session) -> None:
     run_tests(session, *covered, "tests/compiler/cuda")
 
 
+@nox.session(venv_backend="none", requires=["frameworks"])
+def battery(session: nox.Session) -> None:
+    """Ask every loss everything on every backend that runs here, and print a table of it."""
+    backends = ("--backend", "numpy,strict,torch,jax,dask")
+    table = ("-p", "tests.battery.report", "tests/battery")
+    run_tests(session, *backends, *table, within="frameworks")
+
+
 # ---------------------------------------------------------------------- the code itself
 @nox.session(venv_backend="none", requires=["light"])
 def lint(session: nox.Session) -> None:
