@@ -10,6 +10,8 @@ from tensorweaver.loss.loss import Loss
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from tensorweaver.loss.domains import Domain
+
 __all__ = ["composed", "pointwise", "rowwise"]
 
 
@@ -48,7 +50,11 @@ def several(names: Iterable[str]) -> tuple[str, ...]:
 def pointwise(function: Callable[..., Any]) -> Loss: ...
 @overload
 def pointwise(
-    *, arrays: Iterable[str] = ..., wrt: Iterable[str] | None = ..., reductions: Iterable[str] = ...
+    *,
+    arrays: Iterable[str] = ...,
+    wrt: Iterable[str] | None = ...,
+    reductions: Iterable[str] = ...,
+    domains: Mapping[str, Domain] | None = ...,
 ) -> Callable[[Callable[..., Any]], Loss]: ...
 def pointwise(
     function: Any = None,
@@ -56,6 +62,7 @@ def pointwise(
     arrays: Iterable[str] = (),
     wrt: Iterable[str] | None = None,
     reductions: Iterable[str] = (),
+    domains: Mapping[str, Domain] | None = None,
 ) -> Any:
     """Make a loss of a formula that gives one number for each element.
 
@@ -71,6 +78,10 @@ def pointwise(
         The arguments that `.grad` differentiates by; the first by default.
     reductions
         Reductions beyond mean, sum and none; `"batchmean"` divides by the length of the first axis.
+    domains
+        What numbers arguments may hold, where that is less than all: `"probability"`,
+        `"nonnegative"`, `"positive"`, `"sign"` for -1 and 1, `"count"`. They are looked at under
+        `use_validation(True)`.
 
     Examples
     --------
@@ -86,7 +97,13 @@ def pointwise(
     array([-3.,  2.])
     """
     return decorator(
-        function, rowwise=False, arrays=arrays, roles={}, wrt=wrt, reductions=reductions
+        function,
+        rowwise=False,
+        arrays=arrays,
+        roles={},
+        wrt=wrt,
+        reductions=reductions,
+        domains=domains or {},
     )
 
 
@@ -99,6 +116,7 @@ def rowwise(
     roles: Mapping[str, Role] = ...,
     wrt: Iterable[str] | None = ...,
     reductions: Iterable[str] = ...,
+    domains: Mapping[str, Domain] | None = ...,
 ) -> Callable[[Callable[..., Any]], Loss]: ...
 def rowwise(
     function: Any = None,
@@ -107,6 +125,7 @@ def rowwise(
     roles: Mapping[str, Role] | None = None,
     wrt: Iterable[str] | None = None,
     reductions: Iterable[str] = (),
+    domains: Mapping[str, Domain] | None = None,
 ) -> Any:
     """Make a loss of a formula that reduces one axis, the classes or features of a row.
 
@@ -121,7 +140,7 @@ def rowwise(
 
     Parameters
     ----------
-    function, arrays, wrt, reductions
+    function, arrays, wrt, reductions, domains
         As for `pointwise`.
     roles
         What arguments hold that are not a number an element: `"label"` a class index a row, `"row"`
@@ -142,7 +161,13 @@ def rowwise(
     array([[-0.25,  0.25]])
     """
     return decorator(
-        function, rowwise=True, arrays=arrays, roles=roles or {}, wrt=wrt, reductions=reductions
+        function,
+        rowwise=True,
+        arrays=arrays,
+        roles=roles or {},
+        wrt=wrt,
+        reductions=reductions,
+        domains=domains or {},
     )
 
 
@@ -155,6 +180,7 @@ def composed(
     roles: Mapping[str, Role] | None = ...,
     wrt: Iterable[str] | None = ...,
     reductions: Iterable[str] = ...,
+    domains: Mapping[str, Domain] | None = ...,
     check: Callable[..., None] | None = ...,
     first_order: Callable[..., Any] | None = ...,
 ) -> Callable[[Callable[..., Any]], Loss]: ...
@@ -165,6 +191,7 @@ def composed(
     roles: Mapping[str, Role] | None = None,
     wrt: Iterable[str] | None = None,
     reductions: Iterable[str] = (),
+    domains: Mapping[str, Domain] | None = None,
     check: Callable[..., None] | None = None,
     first_order: Callable[..., Any] | None = None,
 ) -> Any:
@@ -181,7 +208,7 @@ def composed(
 
     Parameters
     ----------
-    function, arrays, wrt, reductions
+    function, arrays, wrt, reductions, domains
         As for `pointwise`.
     roles
         `"label"` for arguments that hold whole numbers, which come as they are; the others are
@@ -215,6 +242,7 @@ def composed(
         wrt=wrt,
         reductions=reductions,
         composed=True,
+        domains=domains or {},
         check=check,
         first_order=first_order,
     )

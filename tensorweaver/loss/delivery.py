@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tensorweaver.errors import ArgumentError
+from tensorweaver.loss.arguments import check_out
 from tensorweaver.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
 
     from tensorweaver.loss.plan import Plan
 
-__all__ = ["as_given", "deliver", "is_single", "raw"]
+__all__ = ["as_given", "deliver", "raw", "targets_of"]
 
 
 def deliver(
@@ -34,6 +36,26 @@ def deliver(
         return out if single else tuple(out)
     delivered = [as_given(gradient, tensors) for gradient in gradients]
     return delivered[0] if single else tuple(delivered)
+
+
+def targets_of(
+    loss: str, out: Any, wrt: Any, names: tuple[str, ...], plan: Plan, values: Sequence[Any]
+) -> tuple[Any, ...]:
+    """The arrays that gradients are to be written into, checked; none without `out`."""
+    if out is None:
+        return ()
+    targets = (out,) if is_single(wrt, names) else tuple(out)
+    if len(targets) != len(names):
+        message = f"{loss}: out must hold {len(names)} arrays, got {len(targets)}"
+        raise ArgumentError(message)
+    if len({id(raw(target)) for target in targets}) < len(targets):
+        message = f"{loss}: out holds the same array twice"
+        raise ArgumentError(message)
+    given = dict(zip(plan.ports, (v for v in values if v is not None), strict=True))
+    found = tuple(plan.backend.as_target(raw(target)) for target in targets)
+    for target, name in zip(found, names, strict=True):
+        check_out(loss, target, plan.backend, given[name])
+    return found
 
 
 def raw(value: Any) -> Any:

@@ -6,8 +6,12 @@ import inspect
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from tensorweaver.loss.domains import DOMAINS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from tensorweaver.loss.domains import Domain
 
 __all__ = ["Formula", "Role"]
 
@@ -33,6 +37,8 @@ class Formula:
         Positional arguments are arrays, keyword arguments are options.
     rowwise
         Whether it reduces an axis of classes.
+    domains
+        What numbers arguments may hold, where that is less than all.
     composed
         Whether it is ordinary array code on Tensors, and no graph is made of it.
     arguments
@@ -66,6 +72,7 @@ class Formula:
     options: Mapping[str, Any]
     optional: frozenset[str]
     reductions: tuple[str, ...]
+    domains: Mapping[str, Domain] = field(default_factory=dict)
     composed: bool = False
     check: Callable[..., None] | None = None
     first_order: Callable[..., Any] | None = None
@@ -112,7 +119,7 @@ class Formula:
         reductions: tuple[str, ...],
         **more: Any,
     ) -> Formula:
-        """What the function's signature says; `more` is for composed formulas."""
+        """What the function's signature says; `more` are further attributes."""
         name = function.__name__
         parameters = inspect.signature(function).parameters.values()
         if any(p.kind in {p.VAR_POSITIONAL, p.VAR_KEYWORD} for p in parameters):
@@ -129,6 +136,7 @@ class Formula:
                 raise TypeError(message)
         refuse_taken(name, (*positional, *keywords), (*positional, *arrays))
         refuse_misplaced(name, positional, arrays, roles, wrt or ())
+        refuse_unknown_domains(name, more.get("domains", {}), (*positional, *arrays))
         for reduction in reductions:
             if reduction not in {*COMMON_REDUCTIONS, *MORE_REDUCTIONS}:
                 known = ", ".join(map(repr, sorted(MORE_REDUCTIONS)))
@@ -173,6 +181,18 @@ def refuse_misplaced(
         if name not in positional or roles.get(name) == "label":
             message = f"{loss}: wrt names positional arguments that hold real numbers, not {name}"
             raise TypeError(message)
+
+
+def refuse_unknown_domains(loss: str, domains: Mapping[str, str], arrays: tuple[str, ...]) -> None:
+    """Refuse domains of what is no array, and those that nobody knows."""
+    for name, domain in domains.items():
+        if name not in arrays:
+            message = f"{loss}: {name} is no array; it has no domain"
+            raise TypeError(message)
+        if domain not in DOMAINS:
+            known = ", ".join(map(repr, DOMAINS))
+            message = f"{loss}: the domain of {name} must be one of {known}, got {domain!r}"
+            raise ValueError(message)
 
 
 def refuse_taken(loss: str, names: tuple[str, ...], arrays: tuple[str, ...]) -> None:

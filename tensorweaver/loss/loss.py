@@ -21,13 +21,13 @@ from tensorweaver.loss.arguments import (
     LABEL_DTYPES,
     Described,
     axis_number,
-    check_out,
+    check_domains,
     check_reduction,
     is_floating,
 )
 from tensorweaver.loss.binding import bind, check_given, refuse_twice
 from tensorweaver.loss.composed_plan import ComposedPlan
-from tensorweaver.loss.delivery import as_given, deliver, is_single, raw
+from tensorweaver.loss.delivery import as_given, deliver, targets_of
 from tensorweaver.loss.device_plan import DevicePlan
 from tensorweaver.loss.host_plan import HostPlan
 from tensorweaver.loss.on_tape import recorded_pullback
@@ -130,7 +130,7 @@ class Loss:
                 shortcut = self.shortcuts.get(key)
             except (AttributeError, TypeError):
                 key = shortcut = None  # lists, numbers
-            if shortcut is not None:
+            if shortcut is not None and not (self.formula.domains and validating()):
                 return shortcut(a, b)
         if options.get("backend") is not None:
             with beside(arrays, options):
@@ -174,7 +174,7 @@ class Loss:
         """
         plan, values, tensors = self.opened(arrays, options)
         names = self.wrt_names(wrt, plan)
-        targets = self.targets(out, wrt, names, plan, values)
+        targets = targets_of(self.formula.name, out, wrt, names, plan, values)
         gradients = plan.gradient(names, values, targets)
         return deliver(gradients, wrt, out, targets, plan, tensors)
 
@@ -185,7 +185,7 @@ class Loss:
         """The loss and its gradient, in one pass; the arguments are those of `grad`."""
         plan, values, tensors = self.open(arrays, options)
         names = self.wrt_names(wrt, plan)
-        targets = self.targets(out, wrt, names, plan, values)
+        targets = targets_of(self.formula.name, out, wrt, names, plan, values)
         value, gradients = plan.checked_value_and_gradient(names, values, targets)
         gradient = deliver(gradients, wrt, out, targets, plan, tensors)
         return (value if tensors is None else Tensor(value)), gradient
@@ -304,6 +304,15 @@ class Loss:
         """The plan for a call, its arrays in the plan's order, and the Tensors among them if there
         are any.
         """
+        found = self.find(arrays, options)
+        if self.formula.domains and validating():
+            check_domains(self.formula, *found[:2])
+        return found
+
+    def find(
+        self, arrays: tuple[Any, ...], options: dict[str, Any]
+    ) -> tuple[Plan, Sequence[Any], Sequence[Any] | None]:
+        """The same, with no number looked at."""
         formula = self.formula
         if len(arrays) != len(formula.arguments):
             arrays = bind(formula, arrays, options)
@@ -451,26 +460,6 @@ class Loss:
             )
             raise ArgumentError(message)
         return wrt or self.formula.differentiable[0]
-
-    def targets(
-        self, out: Any, wrt: Any, names: tuple[str, ...], plan: Plan, values: Sequence[Any]
-    ) -> tuple[Any, ...]:
-        """The arrays that gradients are to be written into, checked; none without `out`."""
-        if out is None:
-            return ()
-        targets = (out,) if is_single(wrt, names) else tuple(out)
-        if len(targets) != len(names):
-            counts = f"{len(names)} arrays, got {len(targets)}"
-            message = f"{self.formula.name}: out must hold {counts}"
-            raise ArgumentError(message)
-        if len({id(raw(target)) for target in targets}) < len(targets):
-            message = f"{self.formula.name}: out holds the same array twice"
-            raise ArgumentError(message)
-        given = dict(zip(plan.ports, (v for v in values if v is not None), strict=True))
-        found = tuple(plan.backend.as_target(raw(target)) for target in targets)
-        for target, name in zip(found, names, strict=True):
-            check_out(self.formula.name, target, plan.backend, given[name])
-        return found
 
     def recorded(self, plan: Plan, values: Sequence[Any], tensors: Sequence[Any]) -> Tensor:
         """The loss as a Tensor that remembers its real-valued arguments."""

@@ -14,7 +14,7 @@ __all__ = ["asymmetric_loss"]
 HALF = 0.5
 
 
-@pointwise
+@pointwise(domains={"targets": "probability"})
 def asymmetric_loss(
     logits: Any,
     targets: Any,

@@ -13,7 +13,7 @@ __all__ = ["binary_cross_entropy_loss", "binary_cross_entropy_with_logits_loss"]
 HALF = 0.5
 
 
-@pointwise(arrays=("weight",))
+@pointwise(arrays=("weight",), domains={"predictions": "probability", "targets": "probability"})
 def binary_cross_entropy_loss(
     predictions: Any,
     targets: Any,
@@ -71,7 +71,7 @@ def binary_cross_entropy_loss(
     return loss if weight is None else xp.multiply_no_nan(loss, weight)
 
 
-@pointwise(arrays=("weight", "pos_weight"))
+@pointwise(arrays=("weight", "pos_weight"), domains={"targets": "probability"})
 def binary_cross_entropy_with_logits_loss(
     logits: Any,
     targets: Any,

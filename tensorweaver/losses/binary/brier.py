@@ -10,7 +10,7 @@ from tensorweaver.loss import pointwise, rowwise
 __all__ = ["brier_loss", "multiclass_brier_loss"]
 
 
-@pointwise
+@pointwise(domains={"predictions": "probability", "targets": "probability"})
 def brier_loss(predictions: Any, targets: Any) -> Any:
     """Brier score of a probability: its squared error, a proper score that stays bounded.
 

@@ -14,7 +14,7 @@ LOWEST = -40.0
 TINY = 1e-20
 
 
-@pointwise(arrays=("weight",))
+@pointwise(arrays=("weight",), domains={"targets": "probability"})
 def cross_entropy_lambda_loss(logits: Any, targets: Any, *, weight: Any = None) -> Any:
     """Binary cross-entropy of whether an event of rate `softplus(logits)` happens within an
     exposure, the weight.

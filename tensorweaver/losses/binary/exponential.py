@@ -11,7 +11,7 @@ from tensorweaver.losses.signs import signs
 __all__ = ["exponential_loss", "multilabel_soft_margin_loss", "soft_margin_loss"]
 
 
-@pointwise
+@pointwise(domains={"targets": "probability"})
 def exponential_loss(predictions: Any, targets: Any) -> Any:
     """Exponential loss: the loss of AdaBoost, which outliers rule.
 
@@ -43,7 +43,7 @@ def exponential_loss(predictions: Any, targets: Any) -> Any:
     return loss_if_positive + loss_if_negative
 
 
-@pointwise
+@pointwise(domains={"targets": "sign"})
 def soft_margin_loss(predictions: Any, targets: Any) -> Any:
     """Soft margin loss: the logistic loss of a score and a sign, a smooth hinge.
 
@@ -74,7 +74,7 @@ def soft_margin_loss(predictions: Any, targets: Any) -> Any:
     return xp.softplus(-(signs(xp, targets) * predictions))
 
 
-@rowwise(arrays=("weight",), roles={"weight": "class"})
+@rowwise(arrays=("weight",), roles={"weight": "class"}, domains={"targets": "probability"})
 def multilabel_soft_margin_loss(logits: Any, targets: Any, *, weight: Any = None) -> Any:
     """Multi-label soft margin loss: the mean over the classes of binary cross-entropies of logits,
     for rows that may belong to several classes.

@@ -14,7 +14,7 @@ FARTHEST = 2.0**100
 SMOOTH_POWER = 2
 
 
-@pointwise
+@pointwise(domains={"targets": "probability"})
 def sigmoid_focal_loss(
     logits: Any, targets: Any, *, alpha: float | None = 0.25, gamma: float = 2.0
 ) -> Any:

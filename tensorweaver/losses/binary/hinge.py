@@ -12,7 +12,7 @@ from tensorweaver.losses.signs import signs
 __all__ = ["hinge_loss", "modified_huber_loss", "perceptron_loss", "squared_hinge_loss"]
 
 
-@pointwise
+@pointwise(domains={"targets": "sign"})
 def hinge_loss(predictions: Any, targets: Any, *, margin: float = 1.0) -> Any:
     """Hinge loss: nothing for a score on the right side by a margin, linear otherwise; the loss of
     support vector machines.
@@ -45,7 +45,7 @@ def hinge_loss(predictions: Any, targets: Any, *, margin: float = 1.0) -> Any:
     return xp.maximum(margin - signs(xp, targets) * predictions, 0.0)
 
 
-@pointwise
+@pointwise(domains={"targets": "sign"})
 def squared_hinge_loss(predictions: Any, targets: Any, *, margin: float = 1.0) -> Any:
     """Squared hinge loss: the hinge loss without its kink, harder on what is far off.
 
@@ -71,7 +71,7 @@ def squared_hinge_loss(predictions: Any, targets: Any, *, margin: float = 1.0) -
     return xp.maximum(margin - signs(xp, targets) * predictions, 0.0) ** 2
 
 
-@pointwise
+@pointwise(domains={"targets": "sign"})
 def perceptron_loss(predictions: Any, targets: Any) -> Any:
     """Perceptron loss: the distance of a score on the wrong side from the boundary.
 
@@ -97,7 +97,7 @@ def perceptron_loss(predictions: Any, targets: Any) -> Any:
     return xp.maximum(-(signs(xp, targets) * predictions), 0.0)
 
 
-@pointwise
+@pointwise(domains={"targets": "sign"})
 def modified_huber_loss(predictions: Any, targets: Any) -> Any:
     """Modified Huber loss: the squared hinge loss, linear where the score is far on the wrong side,
     so that outliers do not rule.

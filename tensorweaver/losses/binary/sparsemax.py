@@ -10,7 +10,7 @@ from tensorweaver.loss import pointwise
 __all__ = ["binary_sparsemax_loss"]
 
 
-@pointwise
+@pointwise(domains={"targets": "probability"})
 def binary_sparsemax_loss(logits: Any, targets: Any) -> Any:
     """Binary sparsemax loss: a smooth hinge whose prediction, `(1 + logits) / 2` limited to [0, 1],
     reaches 0 and 1.

@@ -10,7 +10,7 @@ from tensorweaver.loss import pointwise
 __all__ = ["binomial_nll_loss"]
 
 
-@pointwise
+@pointwise(domains={"targets": "nonnegative", "trials": "nonnegative"})
 def binomial_nll_loss(logits: Any, targets: Any, trials: Any, *, full: bool = False) -> Any:
     """Negative log-likelihood of the number of successes in several trials, from the logit of the
     probability of each.

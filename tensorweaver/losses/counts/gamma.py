@@ -14,7 +14,7 @@ FAR = 50.0
 """An exponent whose exponential is far from 1 and within the range of numbers."""
 
 
-@pointwise
+@pointwise(domains={"targets": "nonnegative"})
 def gamma_nll_loss(predictions: Any, targets: Any) -> Any:
     """Negative log-likelihood of positive amounts under a gamma distribution, from the logarithm of
     its mean.
@@ -56,7 +56,7 @@ def times_exp(xp: Any, x: Any, exponent: Any) -> Any:
     return xp.where(x == 0, 0.0, product)
 
 
-@pointwise
+@pointwise(domains={"predictions": "positive", "targets": "positive"})
 def gamma_deviance_loss(predictions: Any, targets: Any) -> Any:
     """Gamma deviance: how far a positive mean is from a positive amount, whatever their unit.
 

@@ -12,7 +12,7 @@ from tensorweaver.loss import pointwise
 __all__ = ["beta_nll_loss", "gaussian_nll_loss", "laplace_nll_loss"]
 
 
-@pointwise(wrt=("predictions", "variance"))
+@pointwise(wrt=("predictions", "variance"), domains={"variance": "nonnegative"})
 def gaussian_nll_loss(
     predictions: Any, targets: Any, variance: Any, *, full: bool = False, eps: float = 1e-6
 ) -> Any:
@@ -84,7 +84,7 @@ def check_eps(loss: str, eps: float) -> None:
         raise ArgumentError(message)
 
 
-@pointwise(wrt=("predictions", "variance"))
+@pointwise(wrt=("predictions", "variance"), domains={"variance": "nonnegative"})
 def beta_nll_loss(
     predictions: Any, targets: Any, variance: Any, *, beta: float = 0.5, eps: float = 0.0
 ) -> Any:
@@ -138,7 +138,7 @@ def beta_nll_loss(
     return (root * root) * (0.5 * xp.log(known)) + (0.5 * scaled) * scaled
 
 
-@pointwise(wrt=("predictions", "scale"))
+@pointwise(wrt=("predictions", "scale"), domains={"scale": "nonnegative"})
 def laplace_nll_loss(predictions: Any, targets: Any, scale: Any, *, full: bool = False) -> Any:
     """Negative log-likelihood under a Laplace distribution, for models that predict a scale beside
     the median and meet outliers.

@@ -12,7 +12,7 @@ from tensorweaver.loss import pointwise
 __all__ = ["poisson_deviance_loss", "poisson_nll_loss"]
 
 
-@pointwise
+@pointwise(domains={"targets": "nonnegative"})
 def poisson_nll_loss(
     predictions: Any, targets: Any, *, log_input: bool = True, full: Any = False, eps: float = 0.0
 ) -> Any:
@@ -101,7 +101,7 @@ def divergence(xp: Any, predictions: Any, targets: Any, log_input: bool, eps: fl
     return xp.where(predictions == math.inf, xp.exp(predictions), loss)
 
 
-@pointwise
+@pointwise(domains={"predictions": "nonnegative", "targets": "nonnegative"})
 def poisson_deviance_loss(predictions: Any, targets: Any) -> Any:
     """Poisson deviance: how far a positive mean is from a count, 0 where they are the same.
 

@@ -12,7 +12,7 @@ from tensorweaver.loss import pointwise
 __all__ = ["crps_gaussian_loss", "interval_score_loss"]
 
 
-@pointwise(wrt=("predictions", "scale"))
+@pointwise(wrt=("predictions", "scale"), domains={"scale": "nonnegative"})
 def crps_gaussian_loss(predictions: Any, targets: Any, scale: Any) -> Any:
     """Continuous ranked probability score of a normal distribution: its distance from the target,
     less half of its distance from itself, for forecasts whose outliers must not dominate.

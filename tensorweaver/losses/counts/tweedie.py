@@ -15,7 +15,7 @@ __all__ = ["tweedie_deviance_loss", "tweedie_nll_loss"]
 LARGEST_POWER = 3
 
 
-@pointwise
+@pointwise(domains={"targets": "nonnegative"})
 def tweedie_nll_loss(predictions: Any, targets: Any, *, power: float = 1.5) -> Any:
     """Negative log-likelihood of amounts, many of them 0, under a Tweedie distribution, from the
     logarithm of its mean.

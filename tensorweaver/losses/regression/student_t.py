@@ -16,7 +16,7 @@ LARGE = 40
 """From here on the logarithms of two gamma functions cancel, and six terms of a series do."""
 
 
-@pointwise(wrt=("predictions", "scale"))
+@pointwise(wrt=("predictions", "scale"), domains={"scale": "nonnegative"})
 def student_t_nll_loss(
     predictions: Any, targets: Any, scale: Any, *, df: float = 3.0, full: bool = False
 ) -> Any:

@@ -34,7 +34,9 @@ def check_generalized(given: Mapping[str, Any], *, weighting: str, smooth: float
         raise ShapeError(message)
 
 
-@composed(check=check_generalized)
+@composed(
+    check=check_generalized, domains={"probabilities": "probability", "targets": "probability"}
+)
 def generalized_dice_loss(
     probabilities: Any, targets: Any, *, weighting: str = "square", smooth: float = 0.0
 ) -> Any:

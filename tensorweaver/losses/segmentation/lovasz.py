@@ -28,7 +28,7 @@ def shape_of(given: Any) -> tuple[int, ...]:
     return tuple(given if isinstance(given, tuple) else given.shape)
 
 
-@composed(check=check_hinge)
+@composed(check=check_hinge, domains={"targets": "probability"})
 def lovasz_hinge_loss(logits: Any, targets: Any) -> Any:
     """Lovász hinge: a convex loss that is one less the Jaccard index where all pixels are decided.
 
@@ -79,7 +79,7 @@ def check_softmax(given: Mapping[str, Any], *, classes: str) -> None:
             raise LabelError(message)
 
 
-@composed(roles={"targets": "label"}, check=check_softmax)
+@composed(roles={"targets": "label"}, check=check_softmax, domains={"probabilities": "probability"})
 def lovasz_softmax_loss(probabilities: Any, targets: Any, *, classes: str = "present") -> Any:
     """Lovász-softmax: one less the Jaccard index of each class, extended to probabilities.
 

@@ -23,7 +23,7 @@ class Counts(NamedTuple):
     false_negatives: Any
 
 
-@rowwise
+@rowwise(domains={"targets": "probability"})
 def dice_loss(
     predictions: Any, targets: Any, *, smooth: float = 0.0, from_logits: bool = False
 ) -> Any:
@@ -71,7 +71,7 @@ def dice_loss(
     return share(xp, wrong, 2 * counts.hits + smooth)
 
 
-@rowwise
+@rowwise(domains={"targets": "probability"})
 def jaccard_loss(
     predictions: Any, targets: Any, *, smooth: float = 0.0, from_logits: bool = False
 ) -> Any:
@@ -111,7 +111,7 @@ def jaccard_loss(
     return share(xp, wrong, counts.hits + smooth)
 
 
-@rowwise
+@rowwise(domains={"targets": "probability"})
 def tversky_loss(
     predictions: Any,
     targets: Any,
@@ -161,7 +161,7 @@ def tversky_loss(
     return share(xp, cost(counts, alpha, beta), counts.hits + smooth)
 
 
-@rowwise
+@rowwise(domains={"targets": "probability"})
 def focal_tversky_loss(
     predictions: Any,
     targets: Any,
