@@ -12,20 +12,20 @@ from tensorweaver.primitives.reductions import REDUCTIONS
 from tensorweaver.primitives.shaping import SHAPING
 from tensorweaver.primitives.stable import STABLE
 
-__all__ = ["VOCABULARY", "Kind", "Primitive", "Rule"]
+__all__ = ["TABLES", "VOCABULARY", "Kind", "Primitive", "Rule"]
 
-VOCABULARY: dict[str, Primitive] = {
-    primitive.name: primitive
-    for primitive in (
-        *ELEMENTWISE,
-        *PREDICATES,
-        *REDUCTIONS,
-        *SHAPING,
-        *STABLE,
-        *DIFFERENCES,
-        *GAMMA,
-        *DIVERGENCES,
-        *NORMAL,
-    )
-}
+TABLES = (
+    ELEMENTWISE,
+    PREDICATES,
+    REDUCTIONS,
+    SHAPING,
+    STABLE,
+    DIFFERENCES,
+    GAMMA,
+    DIVERGENCES,
+    NORMAL,
+)
+"""The rows by theme; each name stands in one of them."""
+
+VOCABULARY: dict[str, Primitive] = {row.name: row for table in TABLES for row in table}
 """Every operation by name."""

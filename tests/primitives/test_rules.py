@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tensorweaver.primitives import VOCABULARY
+from tensorweaver.primitives import TABLES, VOCABULARY
 from tensorweaver.tensor import Tensor
 from tensorweaver.tensor.namespace import tensor_namespace
 from tests.helpers.compare import assert_close
@@ -325,3 +325,8 @@ def test_half_a_float_keeps_its_dtype():
         out, gradients = tape_gradients(bound(name, {}, fixed), floats)
         assert out.dtype == np.float32, name
         assert [gradient.dtype for gradient in gradients] == [np.float32] * len(floats), name
+
+
+def test_every_name_is_one_operation():
+    named = [primitive.name for table in TABLES for primitive in table]
+    assert sorted(named) == sorted(VOCABULARY)

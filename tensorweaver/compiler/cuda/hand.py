@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tensorweaver.compiler.cuda.pointwise import read_inside
 from tensorweaver.compiler.cuda.usual import QuickScope, Usual
@@ -12,7 +12,6 @@ from tensorweaver.compiler.schedule import CLASS_INDEX
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tensorweaver.compiler.cuda.rows import EvenRows
 
 __all__ = ["Hand"]
 
@@ -36,7 +35,7 @@ class Hand:
 
     def __init__(
         self,
-        rows: EvenRows,
+        rows: Any,
         number: int,
         labels: Mapping[Node, str],
         sums: tuple[str, ...],
@@ -84,9 +83,9 @@ class Hand:
         """What is known of the element in hand."""
         rows = self.rows
         if node.level is Level.SCALAR:
-            return rows.rounded[node]
+            return str(rows.rounded[node])
         if node.level < Level.ELEMENT:
-            return rows.row.known[node]
+            return str(rows.row.known[node])
         if rows.is_kept_before(node, self.number):
             return f"{rows.kept[node]}[u * {rows.shape.neighbours} + n]"
         found = None
