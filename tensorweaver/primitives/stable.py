@@ -212,7 +212,6 @@ STABLE = (
                               lambda xp, g, out, x, y: xp.where(x == 0, 0.0, g * (x / (1.0 + y)))),
                               formula=xlog1py, domain=(UNIT, UNIT)),
     Primitive("expm1mx",     (lambda xp, g, out, x: g * xp.expm1(x),),            formula=expm1mx),
-    Primitive("stop_gradient", (None,),                                           formula=stop_gradient),
     Primitive("log1pmx",     (lambda xp, g, out, x: -g * (x / (1.0 + x)),),       formula=log1pmx, domain=((-0.95, 3.0),)),
     Primitive("logsumexp",   (lambda xp, g, out, x, *, axis=-1: g * xp.softmax(x, axis=axis),),
                               kind="reduction", formula=logsumexp, domain=(LOGIT,)),
