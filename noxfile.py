@@ -181,6 +181,7 @@ def battery(session: nox.Session) -> None:
     """Ask every loss everything on every backend that runs here, and print a table of it."""
     backends = ("--backend", "numpy,strict,torch,jax,dask")
     table = ("-p", "tests.battery.report", "tests/battery")
+    session.env["TENSORWEAVER_TEST_THOROUGH"] = "1"
     run_tests(session, *backends, *table, within="frameworks")
 
 
