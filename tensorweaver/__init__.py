@@ -184,6 +184,9 @@ from tensorweaver.losses.segmentation import (
     lovasz_softmax_loss,
     tversky_loss,
 )
+from tensorweaver.losses.sequence import (
+    ctc_loss,
+)
 from tensorweaver.tensor import Tensor
 from tensorweaver.tensor.tape import is_grad_enabled, no_grad
 
@@ -227,6 +230,7 @@ __all__ = [
     "cross_entropy_loss",
     "crps_ensemble_loss",
     "crps_gaussian_loss",
+    "ctc_loss",
     "cumulative_link_loss",
     "dice_loss",
     "distance_box_iou_loss",
