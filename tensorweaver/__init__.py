@@ -186,6 +186,7 @@ from tensorweaver.losses.segmentation import (
 )
 from tensorweaver.losses.sequence import (
     ctc_loss,
+    rnnt_loss,
 )
 from tensorweaver.tensor import Tensor
 from tensorweaver.tensor.tape import is_grad_enabled, no_grad
@@ -316,6 +317,7 @@ __all__ = [
     "ranking_softmax_loss",
     "renyi_divergence_loss",
     "reward_model_loss",
+    "rnnt_loss",
     "rowwise",
     "set_backend",
     "set_engine",

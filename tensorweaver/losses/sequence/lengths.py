@@ -17,20 +17,22 @@ MOST_PLACES = 2**31 - 1
 
 
 # --------------------------------------------------------------------------------------- refusals
-def check_lengths(loss: str, name: str, given: Any, batch: int, longest: int, of: str) -> None:
-    """A length for each sequence, or one for all, between 0 and `longest`."""
+def check_lengths(
+    loss: str, name: str, given: Any, batch: int, longest: int, of: str, *, least: int = 0
+) -> None:
+    """A length for each sequence, or one for all, between `least` and `longest`."""
     shape = given if isinstance(given, tuple) else given.shape
     if shape not in {(), (1,), (batch,)}:
         message = f"{loss}: {name} must have shape ({batch},), one length a sequence, got {shape}"
         raise ShapeError(message)
     if isinstance(given, tuple):
         return
-    bad = (given < 0) | (given > longest)
+    bad = (given < least) | (given > longest)
     if bad.any():
         place = first_place(bad)
         message = (
-            f"{loss}: {name}{place_text(place)} is {int(given[place])}, but {of} allow 0 to "
-            f"{longest}"
+            f"{loss}: {name}{place_text(place)} is {int(given[place])}, but {of} allow "
+            f"{least} to {longest}"
         )
         raise ArgumentError(message)
 

@@ -6,7 +6,7 @@ import mpmath
 import numpy as np
 
 import tensorweaver as tw
-from tests.battery.draws import LOG_DISTRIBUTION, Draw
+from tests.battery.draws import LOG_DISTRIBUTION, LOGIT, Draw
 from tests.battery.specimen import Peer, register
 
 LABELS = 2
@@ -89,4 +89,58 @@ register(
     ),
     peers=(Peer("torch", torch_ctc, rtol=1e-9),
            Peer("optax", optax_ctc, rtol=1e-5, only=lambda options: not options)),
+)  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------ transducers
+PLACED = Draw(
+    lambda random, shape: random.integers(0, shape[3] - 1, (shape[0], shape[2] - 1)), real=False
+)
+SOME_STEPS = Draw(lambda random, shape: random.integers(1, shape[1] + 1, shape[0]), real=False)
+SOME_LABELS = Draw(lambda random, shape: random.integers(0, shape[2], shape[0]), real=False)
+
+
+def log_softmax(row):
+    total = mpmath.log(sum(mpmath.exp(x) for x in row))
+    return [x - total for x in row]
+
+
+def rnnt(
+    logits, targets, logit_lengths, target_lengths, *, blank=-1, clamp=-1, fused_log_softmax=True
+):
+    """Every order of blanks and labels by itself; the last blank comes last."""
+    assert clamp < 0
+    losses = []
+    for n, places in enumerate(logits):
+        steps, count = int(logit_lengths[n]), int(target_lengths[n])
+        costs = [
+            [log_softmax(place) if fused_log_softmax else place for place in row[: count + 1]]
+            for row in places[:steps]
+        ]
+        total = mpmath.mpf(0)
+        for spots in itertools.combinations(range(steps - 1 + count), count):
+            t, u, logarithm = 0, 0, mpmath.mpf(0)
+            for spot in range(steps - 1 + count):
+                if spot in spots:
+                    logarithm += costs[t][u][int(targets[n][u])]
+                    u += 1
+                else:
+                    logarithm += costs[t][u][blank]
+                    t += 1
+            total += mpmath.exp(logarithm + costs[t][u][blank])
+        losses.append(-mpmath.log(total) if total else mpmath.inf)
+    return losses
+
+
+SURE = [[[[0.0, 30.0, -5.0], [-30.0, 0.0, 33.0]], [[1.0, -28.0, 31.0], [0.0, -2.0, 25.0]]]]
+register(
+    tw.rnnt_loss, LOGIT, PLACED, SOME_STEPS, SOME_LABELS,
+    reference=rnnt,
+    options=({}, {"fused_log_softmax": False}),
+    shape=(5, 2, 3, 4), tiny=(2, 2, 2, 3), whole=True,
+    hostile=(
+        (SURE, [[0]], [2], [1]),
+        (SURE, [[1]], [2], [1]),
+        (SURE, [[0]], [1], [0]),
+    ),
 )  # fmt: skip
