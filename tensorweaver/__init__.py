@@ -185,6 +185,7 @@ from tensorweaver.losses.segmentation import (
     tversky_loss,
 )
 from tensorweaver.losses.sequence import (
+    crf_nll_loss,
     ctc_loss,
     rnnt_loss,
 )
@@ -227,6 +228,7 @@ __all__ = [
     "cosine_embedding_loss",
     "cosine_similarity_loss",
     "cpo_loss",
+    "crf_nll_loss",
     "cross_entropy_lambda_loss",
     "cross_entropy_loss",
     "crps_ensemble_loss",

@@ -100,7 +100,8 @@ class Specimen:
     variant
         What tells apart several specimens of one loss: `"probabilities"` beside labels.
     row_axes
-        The axis of each positional argument that counts the losses, where it is not the first.
+        The axis of each positional argument that counts the losses, where it is not the first;
+        None for an argument that all losses share.
     """
 
     loss: tw.Loss
@@ -123,7 +124,7 @@ class Specimen:
     stopped: tuple[str, ...] = ()
     variant: str = ""
 
-    row_axes: tuple[int, ...] = ()
+    row_axes: tuple[int | None, ...] = ()
 
     @property
     def title(self) -> str:
@@ -134,7 +135,10 @@ class Specimen:
         """The arguments of the losses that `chosen` counts up, which may repeat."""
         axes = self.row_axes or (0,) * len(arrays)
         chosen = np.asarray(chosen, np.intp)
-        return [np.take(a, chosen, axis=axis) for a, axis in zip(arrays, axes, strict=False)]
+        return [
+            a if axis is None else np.take(a, chosen, axis=axis)
+            for a, axis in zip(arrays, axes, strict=False)
+        ]
 
     @property
     def name(self) -> str:

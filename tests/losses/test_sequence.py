@@ -1,5 +1,7 @@
 """Losses of sequences: refusals, edges, padding, long sequences, other libraries' conventions."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -403,3 +405,114 @@ def test_rnnt_refuses(lattice, change, error, message):
     given = {**dict(zip(names, lattice, strict=True)), **change}
     with pytest.raises(error, match=message):
         tw.rnnt_loss(**given)
+
+
+# ---------------------------------------------------------------------------------- chains of tags
+@pytest.fixture
+def chain(rng):
+    """Three sequences: emissions, tags, transitions; and the options of start, end and lengths."""
+    arrays = rng.normal(size=(3, 4, 3)), rng.integers(0, 3, (3, 4)), rng.normal(size=(3, 3))
+    ends = {"start_transitions": rng.normal(size=3), "end_transitions": rng.normal(size=3)}
+    return arrays, {**ends, "lengths": np.asarray([4, 2, 3])}
+
+
+def taggings(arrays, options):
+    """Every tagging of every sequence, its score, and the score of the tags given."""
+    emissions, tags, transitions = arrays
+    start, end = options["start_transitions"], options["end_transitions"]
+
+    def score(n, tagging):
+        own = sum(emissions[n, t, tag] for t, tag in enumerate(tagging))
+        moves = sum(transitions[a, b] for a, b in itertools.pairwise(tagging))
+        return own + moves + start[tagging[0]] + end[tagging[-1]]
+
+    for n, length in enumerate(options["lengths"]):
+        every = list(itertools.product(range(3), repeat=int(length)))
+        yield every, np.asarray([score(n, t) for t in every]), score(n, tags[n, :length])
+
+
+def test_crf_is_what_all_taggings_say(chain):
+    arrays, options = chain
+    losses, by_emissions, by_moves = [], np.zeros((3, 4, 3)), np.zeros((3, 3))
+    for n, (every, scores, own) in enumerate(taggings(arrays, options)):
+        total = np.log(np.sum(np.exp(scores)))
+        losses.append(total - own)
+        chosen = tuple(arrays[1][n, : len(every[0])])
+        shares = [(t, np.exp(s - total)) for t, s in zip(every, scores, strict=True)]
+        for tagging, share in [*shares, (chosen, -1.0)]:
+            by_emissions[n, np.arange(len(tagging)), list(tagging)] += share
+            for pair in itertools.pairwise(tagging):
+                by_moves[pair] += share
+    assert_close(tw.crf_nll_loss(*arrays, reduction="none", **options), losses, rtol=1e-13)
+    assert_close(tw.crf_nll_loss(*arrays, **options), np.mean(losses), rtol=1e-13)
+    found = tw.crf_nll_loss.grad(*arrays, reduction="sum", **options)
+    assert_close(found[0], by_emissions, rtol=1e-11, atol=1e-14)
+    assert_close(found[1], by_moves, rtol=1e-11, atol=1e-14)
+    for wrt in ("emissions", "transitions", "start_transitions", "end_transitions"):
+        tw.check_gradient(tw.crf_nll_loss, *arrays, wrt=wrt, **options)
+
+
+def test_what_is_padding_in_a_chain_plays_no_part(chain):
+    (emissions, tags, transitions), options = chain
+    want = tw.crf_nll_loss.value_and_grad(emissions, tags, transitions, **options)
+    poisoned, padded = emissions.copy(), tags.copy()
+    for n, length in enumerate(options["lengths"]):
+        poisoned[n, length:], padded[n, length:] = np.nan, -100
+    value, gradient = tw.crf_nll_loss.value_and_grad(poisoned, padded, transitions, **options)
+    assert value == want[0]
+    for got, expected in zip(gradient, want[1], strict=True):
+        np.testing.assert_array_equal(got, expected)
+    none = tw.crf_nll_loss(emissions, tags, transitions, lengths=0, reduction="none")
+    np.testing.assert_array_equal(none, np.zeros(3))
+    empty = np.zeros((2, 0, 3)), np.zeros((2, 0), int), transitions
+    np.testing.assert_array_equal(tw.crf_nll_loss(*empty, reduction="none"), np.zeros(2))
+
+
+def test_forbidden_tags_cost_infinity_and_others_are_left_out(chain):
+    (emissions, _, transitions), _ = chain
+    forbidding = transitions.copy()
+    forbidding[0, 1] = -INF
+    tags = np.asarray([[0, 1, 2, 2], [2, 2, 0, 0], [1, 2, 0, 2]])
+    losses = tw.crf_nll_loss(emissions, tags, forbidding, reduction="none")
+    assert losses[0] == INF
+    assert np.isfinite(losses[1:]).all()
+    by_emissions, by_moves = tw.crf_nll_loss.grad(emissions, tags, forbidding, reduction="sum")
+    assert np.all(by_emissions[0] == 0)
+    assert np.isfinite(by_emissions).all()
+    assert np.isfinite(by_moves).all()
+    assert by_moves[0, 1] == 0
+    never = emissions.copy()
+    never[:, :, 1] = -INF
+    kept = np.ix_([0, 2], [0, 2])
+    want = tw.crf_nll_loss(emissions[1:2][..., [0, 2]], [[1, 1, 0, 0]], transitions[kept])
+    assert_close(tw.crf_nll_loss(never[1:2], tags[1:2], transitions), want, rtol=1e-14)
+
+
+def test_a_certain_chain_keeps_its_small_loss():
+    emissions = np.zeros((1, 3, 2))
+    emissions[0, :, 1] = [40.0, 45.0, 50.0]
+    tags, transitions = np.ones((1, 3), int), np.zeros((2, 2))
+    value, (by_emissions, _) = tw.crf_nll_loss.value_and_grad(emissions, tags, transitions)
+    exact = np.log1p(np.exp(-np.asarray([40.0, 45.0, 50.0]))).sum()
+    assert_close(value, exact, rtol=1e-14)
+    assert_close(by_emissions[0, 2, 1], -np.exp(-50) / (1 + np.exp(-50)), rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"emissions": np.zeros((3, 4))}, tw.ShapeError, r"must have shape \(N, T, K\)"),
+        ({"tags": np.zeros((3, 5), int)}, tw.ShapeError, r"tags must have shape \(3, 4\)"),
+        ({"transitions": np.zeros((3, 4))}, tw.ShapeError, r"transitions must have shape \(3, 3\)"),
+        ({"end_transitions": np.zeros(2)}, tw.ShapeError, r"end_transitions .* \(3,\)"),
+        ({"lengths": [4, 5, 1]}, tw.ArgumentError, r"lengths\[1\] is 5, .* 0 to 4"),
+        ({"tags": [[0, 1, 3, 0], [0] * 4, [0] * 4]}, tw.LabelError, r"tags\[0, 2\] is 3"),
+        ({"tags": np.zeros((3, 4))}, tw.DTypeError, "tags must hold whole numbers"),
+    ],
+)
+def test_crf_refuses(chain, change, error, message):
+    arrays, options = chain
+    names = ("emissions", "tags", "transitions")
+    given = {**dict(zip(names, arrays, strict=True)), **options, **change}
+    with pytest.raises(error, match=message):
+        tw.crf_nll_loss(**given)

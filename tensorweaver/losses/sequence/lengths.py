@@ -10,7 +10,18 @@ import numpy as np
 from tensorweaver.errors import ArgumentError, LabelError, ShapeError
 from tensorweaver.tensor.eager import EagerNamespace, eager_namespace
 
-__all__ = ["Labels", "at_classes", "check_labels", "check_lengths", "padded_labels", "to_classes"]
+__all__ = [
+    "Labels",
+    "at_classes",
+    "check_labels",
+    "check_lengths",
+    "each",
+    "first_place",
+    "limited",
+    "padded_labels",
+    "place_text",
+    "to_classes",
+]
 
 #: More places than this need an index of 64 bits.
 MOST_PLACES = 2**31 - 1
@@ -63,6 +74,7 @@ def first_place(bad: Any) -> tuple[int, ...]:
 
 
 def place_text(place: tuple[int, ...]) -> str:
+    """As an index is written; nothing for a single number."""
     return f"[{', '.join(map(str, place))}]" if place else ""
 
 
@@ -128,6 +140,7 @@ def each(xp: EagerNamespace, lengths: Any, batch: int) -> Any:
 
 
 def limited(xp: EagerNamespace, lengths: Any, most: int) -> Any:
+    """Lengths that are in the array, whatever was given."""
     none = xp.zeros_like(lengths)
     return xp.where(lengths < 0, none, xp.where(lengths > most, none + most, lengths))
 

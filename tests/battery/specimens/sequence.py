@@ -144,3 +144,40 @@ register(
         (SURE, [[0]], [1], [0]),
     ),
 )  # fmt: skip
+
+
+# ------------------------------------------------------------------------------ chains of tags
+TAGS = Draw(lambda random, shape: random.integers(0, shape[2], shape[:2]), real=False)
+MOVES = Draw(lambda random, shape: random.normal(size=(shape[2], shape[2])))
+ENDS = Draw(lambda random, shape: random.normal(size=shape[2]))
+
+
+def crf(emissions, tags, transitions, start_transitions=None, end_transitions=None):
+    """Every tagging by itself."""
+
+    def score(rows, tagging):
+        total = sum(row[tag] for row, tag in zip(rows, tagging, strict=True))
+        total += sum(transitions[a][b] for a, b in itertools.pairwise(tagging))
+        total += start_transitions[tagging[0]] if start_transitions else 0
+        return total + (end_transitions[tagging[-1]] if end_transitions else 0)
+
+    losses = []
+    for rows, chosen in zip(emissions, tags, strict=True):
+        own = score(rows, [int(tag) for tag in chosen])
+        every = itertools.product(range(len(rows[0])), repeat=len(rows))
+        losses.append(mpmath.log(sum(mpmath.exp(score(rows, t) - own) for t in every)))
+    return losses
+
+
+CONFIDENT = [[[40.0, 0.0], [3.0, 38.0], [-1.0, 37.0]]]
+register(
+    tw.crf_nll_loss, LOGIT, TAGS, MOVES,
+    reference=crf,
+    arrays={"start_transitions": ENDS, "end_transitions": ENDS},
+    laws={"nonnegative"},
+    shape=(5, 3, 3), tiny=(2, 3, 2), row_axes=(0, 0, None), rows_are_independent=False, whole=True,
+    hostile=(
+        (CONFIDENT, [[0, 1, 1]], [[0.0, 1.0], [2.0, 0.5]]),
+        (CONFIDENT, [[1, 1, 0]], [[0.0, 1.0], [2.0, 0.5]]),
+    ),
+)  # fmt: skip
