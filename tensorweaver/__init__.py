@@ -184,6 +184,11 @@ from tensorweaver.losses.segmentation import (
     lovasz_softmax_loss,
     tversky_loss,
 )
+from tensorweaver.losses.sequence import (
+    crf_nll_loss,
+    ctc_loss,
+    rnnt_loss,
+)
 from tensorweaver.tensor import Tensor
 from tensorweaver.tensor.tape import is_grad_enabled, no_grad
 
@@ -223,10 +228,12 @@ __all__ = [
     "cosine_embedding_loss",
     "cosine_similarity_loss",
     "cpo_loss",
+    "crf_nll_loss",
     "cross_entropy_lambda_loss",
     "cross_entropy_loss",
     "crps_ensemble_loss",
     "crps_gaussian_loss",
+    "ctc_loss",
     "cumulative_link_loss",
     "dice_loss",
     "distance_box_iou_loss",
@@ -312,6 +319,7 @@ __all__ = [
     "ranking_softmax_loss",
     "renyi_divergence_loss",
     "reward_model_loss",
+    "rnnt_loss",
     "rowwise",
     "set_backend",
     "set_engine",

@@ -24,10 +24,16 @@ def complaint(contestant: Contestant, case: Case) -> str | None:
     error = abs(float(loss) - case.loss) / abs(case.loss)
     if not error <= LOSS_TOLERANCE[case.dtype]:
         return f"the loss is {float(loss)!r} instead of {case.loss!r}"
-    return gradient_complaint(gradient, case)
+    relative, of_largest = GRADIENT_TOLERANCE[case.dtype]
+    loose = case.formulas.peer_tolerance
+    if contestant.role == "peer" and case.dtype == "float32" and loose is not None:
+        of_largest = loose
+    return gradient_complaint(gradient, case, relative, of_largest)
 
 
-def gradient_complaint(gradient: np.ndarray | None, case: Case) -> str | None:
+def gradient_complaint(
+    gradient: np.ndarray | None, case: Case, relative: float, of_largest: float
+) -> str | None:
     """What is wrong with a gradient."""
     expected = case.gradient
     if expected is None:
@@ -36,7 +42,6 @@ def gradient_complaint(gradient: np.ndarray | None, case: Case) -> str | None:
         return "there is no gradient"
     if (gradient.shape, gradient.dtype.name) != (case.shape, case.dtype):
         return f"the gradient is {gradient.dtype}{list(gradient.shape)}"
-    relative, of_largest = GRADIENT_TOLERANCE[case.dtype]
     absolute = of_largest * float(np.max(np.abs(expected)))
     close = np.isclose(gradient, expected, rtol=relative, atol=absolute)
     if not np.all(close):

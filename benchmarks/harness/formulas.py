@@ -43,6 +43,11 @@ class Formulas:
         `(sklearn._loss.loss, shape)` to a loss of scikit-learn, which averages nothing.
     sklearn_factor
         What a loss of scikit-learn is multiplied by to be this one.
+    peer_gradient
+        `(gradient, *arrays)` to the derivative, where PyTorch and JAX give another function's; for
+        the comparison, outside of what is timed.
+    peer_tolerance
+        How far other libraries may be off in float32, of the largest gradient; None for the usual.
     """
 
     ours: str
@@ -53,6 +58,8 @@ class Formulas:
     jax: Callable[..., Any] | None = None
     sklearn: Callable[..., Any] | None = None
     sklearn_factor: float = 1.0
+    peer_gradient: Callable[..., Any] | None = None
+    peer_tolerance: float | None = None
 
 
 # ------------------------------------------------------------------------------------- the numbers

@@ -65,6 +65,19 @@ def ours(case: Case, engine: str, arrays: tuple[np.ndarray, ...]) -> Iterator[Co
         )
 
 
+def corrected(read: Callable[[Any], tuple[Any, Any]], case: Case) -> Callable[[Any], Any]:
+    """What a peer returns, with the gradient that the loss has here."""
+    correct = case.formulas.peer_gradient
+    if correct is None:
+        return read
+
+    def reading(result: Any) -> tuple[Any, Any]:
+        loss, gradient = read(result)
+        return loss, None if gradient is None else correct(gradient, *case.arrays)
+
+    return reading
+
+
 # ------------------------------------------------------------------------------------------ PyTorch
 def torch_loss(case: Case) -> tuple[Callable[..., Any], list[Any]]:
     """PyTorch's loss and its tensors."""
@@ -109,7 +122,7 @@ def torch_eager(case: Case) -> Contestant:
     """PyTorch, one operation at a time."""
     loss, tensors = torch_loss(case)
     call = with_backward(loss, tensors) if case.wants_gradient else lambda: loss(*tensors)
-    return Contestant("torch", call, from_torch)
+    return Contestant("torch", call, corrected(from_torch, case))
 
 
 def torch_compile(case: Case) -> Contestant:
@@ -128,7 +141,8 @@ def torch_compile(case: Case) -> Contestant:
         ]
     found, failures = [], []
     for note, call in ways:
-        contestant = Contestant("torch.compile", call, from_torch, note=note)
+        read = corrected(from_torch, case)
+        contestant = Contestant("torch.compile", call, read, note=note)
         try:
             call()
         except Exception as error:  # noqa: BLE001 - no C++ compiler, or a loss it cannot compile
@@ -167,7 +181,7 @@ def jax(case: Case) -> Contestant:
     return Contestant(
         "jax",
         lambda: library.block_until_ready(compiled(*arrays)),
-        as_numpy,
+        corrected(as_numpy, case),
         note="jit, optax's loss",
     )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness import formulas
+from harness import formulas, sequences
 
 if TYPE_CHECKING:
     from harness.formulas import Formulas
@@ -45,6 +45,7 @@ ROWS = {
         Row("ce_100000x100", formulas.CROSS_ENTROPY, (100_000, 100)),
         Row("ce_8192x1000", formulas.CROSS_ENTROPY, (8_192, 1_000)),
         Row("ce_512x32768", formulas.CROSS_ENTROPY, (512, 32_768)),
+        Row("ctc_500x32x1000", sequences.CTC, (500, 32, 1_000)),
     )
 }
 

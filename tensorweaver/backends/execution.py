@@ -81,6 +81,19 @@ class Execution:
         """Would its numbers come, if one waited for them?"""
         return self.concrete(array)
 
+    def scan(
+        self, step: Callable[[Any, Any], tuple[Any, Any]], state: Any, inputs: tuple[Any, ...]
+    ) -> tuple[Any, tuple[Any, ...]]:
+        """`state, outputs = step(state, rows)` for each row along the first axis of `inputs`: the
+        last state, and the outputs of all steps stacked. States and outputs are tuples of arrays.
+        """
+        outputs = []
+        for place in range(inputs[0].shape[0]):
+            state, made = step(state, tuple(array[place, ...] for array in inputs))
+            outputs.append(made)
+        xp = self.namespace()
+        return state, tuple(xp.stack(column) for column in zip(*outputs, strict=True))
+
     def quiet(self) -> AbstractContextManager[Any]:
         """A context in which infinities and NaN arise without warnings: they are results, not
         mishaps.

@@ -81,6 +81,13 @@ class JaxBackend(Backend):
         """Not while tracing."""
         return not traced(array)
 
+    def scan(
+        self, step: Callable[[Any, Any], tuple[Any, Any]], state: Any, inputs: tuple[Array, ...]
+    ) -> tuple[Any, tuple[Array, ...]]:
+        """One step is compiled, however many there are."""
+        found: tuple[Any, tuple[Array, ...]] = load("jax").lax.scan(step, state, inputs)
+        return found
+
     def own_dtype(self, name: str) -> Any:
         """Made 32 bits here rather than, with a warning, in every conversion."""
         return load("jax").dtypes.canonicalize_dtype(super().own_dtype(name))

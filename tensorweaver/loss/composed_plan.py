@@ -90,10 +90,12 @@ class ComposedPlan:
         positional = [given[name] for name in self.formula.arguments]
         options = {name: given.get(name) for name in self.formula.array_options} | self.options
         result = function(*positional, **options)
-        losses, counts = result if isinstance(result, tuple) else (result, 1.0)
+        losses, counts, *divisors = result if isinstance(result, tuple) else (result, 1.0)
         if not isinstance(losses, Tensor):
             message = f"{self.formula.name}: the formula gave {losses!r}, not an array of losses"
             raise TraceError(message)
+        if divisors and self.question.reduction == "mean":
+            losses = losses / divisors[0]
         return self.weighted(given, losses, counts)
 
     def weighted(self, given: dict[str, Tensor], losses: Tensor, counts: Any) -> tuple[Tensor, Any]:

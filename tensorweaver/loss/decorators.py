@@ -199,7 +199,8 @@ def composed(
 
     The formula is called with Tensors, at every call: any function of the array API, matrix
     products, indexing, sorting, loops, other losses. It gives the losses, an array of any shape,
-    or a pair `(losses, counts)`. Its derivatives are found on the tape, once or twice; no kernel
+    or `(losses, counts)`, or `(losses, counts, divisors)`, which a mean first divides the losses
+    by. Its derivatives are found on the tape, once or twice; no kernel
     is woven, but the losses that it calls have theirs.
 
     `sample_weight` and `where` are for the losses' shape: what is left out costs nothing, and

@@ -20,6 +20,7 @@ from tensorweaver.losses import (
     ranking,
     regression,
     segmentation,
+    sequence,
 )
 from tensorweaver.losses.catalogue import get_loss, names
 
@@ -38,4 +39,5 @@ __all__ = [
     "ranking",
     "regression",
     "segmentation",
+    "sequence",
 ]

@@ -21,6 +21,7 @@ from tensorweaver.losses import (
     ranking,
     regression,
     segmentation,
+    sequence,
 )
 
 __all__ = ["FAMILIES", "aliases", "get_loss", "names", "peers"]
@@ -38,6 +39,7 @@ FAMILIES = {
     "Ranking": ranking,
     "Preference and policy": preference,
     "Generative": generative,
+    "Sequences": sequence,
 }
 """The modules of losses by the heading they stand under in the documentation."""
 

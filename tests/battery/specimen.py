@@ -99,6 +99,9 @@ class Specimen:
         The arguments whose gradient is not the slope of the value: `stop_gradient` is in its way.
     variant
         What tells apart several specimens of one loss: `"probabilities"` beside labels.
+    row_axes
+        The axis of each positional argument that counts the losses, where it is not the first;
+        None for an argument that all losses share.
     """
 
     loss: tw.Loss
@@ -121,10 +124,21 @@ class Specimen:
     stopped: tuple[str, ...] = ()
     variant: str = ""
 
+    row_axes: tuple[int | None, ...] = ()
+
     @property
     def title(self) -> str:
         """The loss's name and the variant's."""
         return self.name + (f"/{self.variant}" if self.variant else "")
+
+    def rows(self, arrays: list[Any], chosen: Any) -> list[Any]:
+        """The arguments of the losses that `chosen` counts up, which may repeat."""
+        axes = self.row_axes or (0,) * len(arrays)
+        chosen = np.asarray(chosen, np.intp)
+        return [
+            a if axis is None else np.take(a, chosen, axis=axis)
+            for a, axis in zip(arrays, axes, strict=False)
+        ]
 
     @property
     def name(self) -> str:

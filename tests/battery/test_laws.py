@@ -38,12 +38,14 @@ def test_whole_weights_are_repeated_rows(case, random):
             *arrays, sample_weight=COUNTS.astype(float), reduction=reduction, **options
         )
         want, by_rows = case.loss.value_and_grad(
-            *[a[repeated] for a in arrays], reduction=reduction, **options
+            *case.specimen.rows(arrays, repeated), reduction=reduction, **options
         )
         assert_close(value, want, rtol=1e-12, atol=1e-15)
-        for got, found in zip(several(gradient), several(by_rows), strict=True):
+        for got, found, axis in zip(
+            several(gradient), several(by_rows), axes_by(case), strict=True
+        ):
             expected = np.zeros_like(got)
-            np.add.at(expected, repeated, found)
+            np.add.at(np.moveaxis(expected, axis, 0), repeated, np.moveaxis(found, axis, 0))
             assert_close(got, expected, rtol=1e-11, atol=1e-14)
 
 
@@ -52,18 +54,27 @@ def test_whole_weights_are_repeated_rows(case, random):
 def test_what_does_not_count_is_removed_even_over_nan(case, how, random):
     arrays, options = case.draw(random)
     poisoned = [a.copy() for a in arrays]
-    for array, draw in zip(poisoned, case.specimen.draws, strict=True):
-        if draw.real and array.dtype.kind == "f":
-            array[~KEPT] = np.nan
+    for place, draw in enumerate(case.specimen.draws):
+        if draw.real and poisoned[place].dtype.kind == "f":
+            axis = (case.specimen.row_axes or (0,) * len(arrays))[place]
+            np.moveaxis(poisoned[place], axis, 0)[~KEPT] = np.nan
             break
     mask = KEPT if how == "where" else KEPT.astype(float)
     value, gradient = case.loss.value_and_grad(*poisoned, **{how: mask}, **options)
-    want, by_rows = case.loss.value_and_grad(*[a[KEPT] for a in arrays], **options)
+    kept = case.specimen.rows(arrays, np.flatnonzero(KEPT))
+    want, by_rows = case.loss.value_and_grad(*kept, **options)
     assert_close(value, want, rtol=1e-12, atol=1e-15)
-    for got, found in zip(several(gradient), several(by_rows), strict=True):
+    for got, found, axis in zip(several(gradient), several(by_rows), axes_by(case), strict=True):
         expected = np.zeros_like(got)
-        expected[KEPT] = found
+        np.moveaxis(expected, axis, 0)[KEPT] = np.moveaxis(found, axis, 0)
         assert_close(got, expected, rtol=1e-11, atol=1e-14)
+
+
+def axes_by(case):
+    """Of each argument that there is a gradient by, the axis that counts the losses."""
+    formula = case.loss.formula
+    axes = case.specimen.row_axes or (0,) * len(formula.arguments)
+    return [axes[formula.arguments.index(name)] for name in formula.differentiable]
 
 
 def several(gradient):

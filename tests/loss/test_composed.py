@@ -80,6 +80,20 @@ def test_counts_divide(rng):
     tw.check_gradient(spread_loss, values, groups)
 
 
+def test_a_mean_may_divide_each_loss_first(rng):
+    @tw.composed
+    def per_length_loss(values, lengths):
+        return values**2, 1.0, lengths
+
+    values, lengths, weight = rng.normal(size=4), np.asarray([1.0, 2, 4, 8]), rng.random(4)
+    assert_close(per_length_loss(values, lengths), np.mean(values**2 / lengths), rtol=1e-15)
+    assert_close(per_length_loss(values, lengths, reduction="none"), values**2, rtol=1e-15)
+    assert_close(per_length_loss(values, lengths, reduction="sum"), np.sum(values**2), rtol=1e-15)
+    want = np.sum(weight * values**2 / lengths) / np.sum(weight)
+    assert_close(per_length_loss(values, lengths, sample_weight=weight), want, rtol=1e-15)
+    tw.check_gradient(per_length_loss, values, lengths, sample_weight=weight)
+
+
 def test_a_mean_over_nothing_is_zero(pair):
     for options in ({"where": np.zeros(5, bool)}, {"sample_weight": np.zeros(5)}):
         value, (by_a, _) = matching_loss.value_and_grad(*pair, **options)
