@@ -36,15 +36,17 @@ def check_lists(loss: str, given: Mapping[str, Any]) -> None:
 
 
 class Lists(NamedTuple):
-    """Lists whose missing items are zeros: which items there are, which lists have some, and a
-    factor that is NaN for a list that holds NaN, which no comparison shows.
+    """Lists whose missing items are zeros: which items there are, and which lists have some.
+
+    No comparison shows NaN: a list that holds any is one of zeros, and `spoilt` is NaN for it with
+    NaN as its slopes, 0 for others.
     """
 
     scores: Any
     relevance: Any
     kept: Any
     counts: Any
-    known: Any
+    spoilt: Any
 
 
 def lists_of(xp: Any, scores: Any, relevance: Any, mask: Any) -> Lists:
@@ -57,7 +59,14 @@ def lists_of(xp: Any, scores: Any, relevance: Any, mask: Any) -> Lists:
         scores, relevance = (xp.where(kept, x, 0.0) for x in (scores, relevance))
     some = xp.astype(xp.any(kept, axis=-1), scores.dtype)
     unknown = xp.any(xp.isnan(relevance + scores.detach()), axis=-1)
-    return Lists(scores, relevance, kept, some, xp.where(unknown, math.nan, xp.ones_like(some)))
+    spoilt = xp.multiply_no_nan(xp.sum(scores, axis=-1), xp.where(unknown, math.nan, 0.0 * some))
+    scores, relevance = (xp.where(unknown[..., None], 0.0, x) for x in (scores, relevance))
+    return Lists(scores, relevance, kept, some, spoilt)
+
+
+def of_lists(losses: Any, given: Lists) -> tuple[Any, Any]:
+    """The losses, and which of them a mean counts."""
+    return losses + given.spoilt, given.counts
 
 
 def better(xp: Any, given: Lists) -> Any:
@@ -113,7 +122,7 @@ def pairwise_logistic_loss(scores: Any, relevance: Any, *, mask: Any = None) -> 
     xp = array_namespace(scores)
     given = lists_of(xp, scores, relevance, mask)
     costs = xp.softplus(-differences(given.scores))
-    return of_pairs(xp, costs, better(xp, given)) * given.known, given.counts
+    return of_lists(of_pairs(xp, costs, better(xp, given)), given)
 
 
 def check_hinge(given: Mapping[str, Any], *, margin: float) -> None:
@@ -149,7 +158,7 @@ def pairwise_hinge_loss(
     xp = array_namespace(scores)
     given = lists_of(xp, scores, relevance, mask)
     costs = xp.maximum(margin - differences(given.scores), 0.0)
-    return of_pairs(xp, costs, better(xp, given)) * given.known, given.counts
+    return of_lists(of_pairs(xp, costs, better(xp, given)), given)
 
 
 def check_lambdarank(given: Mapping[str, Any], *, sigma: float, truncation: Any) -> None:
@@ -214,8 +223,7 @@ def lambdarank_loss(
         first = ranks < truncation
         chosen = xp.logical_and(chosen, xp.logical_or(first[..., :, None], first[..., None, :]))
     costs = xp.softplus(-sigma * differences(given.scores)) * weights
-    total = xp.sum(xp.where(chosen, costs, 0.0), axis=(-2, -1))
-    return total * given.known, given.counts
+    return of_lists(xp.sum(xp.where(chosen, costs, 0.0), axis=(-2, -1)), given)
 
 
 def rank_of(xp: Any, scores: Any) -> Any:
@@ -270,7 +278,7 @@ def list_mle_loss(scores: Any, relevance: Any, *, mask: Any = None) -> Any:
     given = lists_of(xp, scores, relevance, mask)
     length = scores.shape[-1]
     if not scores.size:
-        return xp.sum(given.scores, axis=-1), given.counts
+        return of_lists(xp.sum(given.scores, axis=-1), given)
     known = xp.where(given.kept, given.relevance, -math.inf)
     order = xp.argsort(known, axis=-1, descending=True)
     ranked = xp.take_along_axis(given.scores, order, axis=-1)
@@ -284,4 +292,4 @@ def list_mle_loss(scores: Any, relevance: Any, *, mask: Any = None) -> Any:
         xp.reshape(rows, (-1, length)), xp.reshape(labels, (-1,)), reduction="none"
     )
     costs = xp.where(some, xp.reshape(found, tuple(ranked.shape)), 0.0)
-    return xp.sum(costs, axis=-1) * given.known, given.counts
+    return of_lists(xp.sum(costs, axis=-1), given)
