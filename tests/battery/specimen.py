@@ -133,7 +133,7 @@ class Specimen:
 
     def rows(self, arrays: list[Any], chosen: Any) -> list[Any]:
         """The arguments of the losses that `chosen` counts up, which may repeat."""
-        axes = self.row_axes or (0,) * len(arrays)
+        axes = self.row_axes or [None if d.level == "class" else 0 for d in self.draws]
         chosen = np.asarray(chosen, np.intp)
         return [
             a if axis is None else np.take(a, chosen, axis=axis)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tensorweaver.backends import array_namespace
 from tensorweaver.errors import ShapeError
 from tensorweaver.loss import composed
+from tensorweaver.losses.closed import closed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +26,46 @@ def check_ensemble(given: Mapping[str, Any], *, fair: bool) -> None:
         raise ShapeError(message)
 
 
-@composed(check=check_ensemble)
+def sorted_sum(xp: Any, predictions: Any, targets: Any, fair: bool) -> Any:  # noqa: FBT001
+    """Each gap between neighbours times the squared share of members on the target's other side;
+    `fair`, the share of their pairs.
+    """
+    count = predictions.shape[-1]
+    ranked, y = xp.sort(predictions, axis=-1), targets[..., None]
+    below, above = xp.minimum(ranked, y), xp.maximum(ranked, y)
+    left = xp.astype(xp.arange(1, count, device=predictions.device), predictions.dtype)
+    right = count - left
+    others = 1.0 if fair else 0.0
+    pairs = count * (count - others)
+    gaps = (below[..., 1:] - below[..., :-1]) * (left * (left - others) / pairs) + (
+        above[..., 1:] - above[..., :-1]
+    ) * (right * (right - others) / pairs)
+    ends = (above[..., 0] - targets) + (targets - below[..., -1])
+    return xp.sum(gaps, axis=-1) + ends
+
+
+def with_known_slopes(predictions: Any, targets: Any, *, fair: bool = False) -> Any:
+    """The same, with its slopes counted."""
+    xp = array_namespace(predictions)
+    x, y = predictions.detach(), targets.detach()
+    count = predictions.shape[-1]
+    value = sorted_sum(xp, x, y, fair)
+    side = xp.sign(x - y[..., None])
+    # Equal members take consecutive ranks in their order, and in the reverse: twice their mean.
+    ranks = xp.flip(rank_of(xp, xp.flip(x, axis=-1)), axis=-1) + rank_of(xp, x)
+    spread = xp.astype(ranks, x.dtype) - (count - 1.0)
+    divisor = count * (count - 1.0) if fair else 1.0 * count * count
+    slope = (side * (divisor / count) - spread) / divisor
+    slope = slope + 0.0 * value[..., None]  # NaN of another member is one of all
+    return closed(value, [(predictions, slope), (targets, -xp.mean(side, axis=-1))])
+
+
+def rank_of(xp: Any, x: Any) -> Any:
+    """How many members come before each, in the order of size and then of place."""
+    return xp.argsort(xp.argsort(x, axis=-1), axis=-1)
+
+
+@composed(check=check_ensemble, first_order=with_known_slopes)
 def crps_ensemble_loss(predictions: Any, targets: Any, *, fair: bool = False) -> Any:
     """Continuous ranked probability score of an ensemble: how well a sample forecasts a number.
 
@@ -34,13 +74,13 @@ def crps_ensemble_loss(predictions: Any, targets: Any, *, fair: bool = False) ->
 
     Shapes: `predictions` `(..., M)`, the members last; `targets` `(...)`; a loss a target.
 
-    Domain: all real numbers. Never negative, unless `fair`.
+    Domain: all real numbers. Never negative; 0 where all members meet the target.
 
-    Gradient: at ties and where a member meets the target the slope of smallest size of each member
-    by itself; pairs of equal members pull neither way.
+    Gradient: of a member `(sign(x[i] - y) - mean(sign(x[i] - x[j]))) / M`: none where it meets the
+    target and all others, and pairs of equal members pull neither way. Hessian: 0.
 
-    Numerics: the members are sorted, and of the spread only the gaps between neighbours are summed:
-    `M log M` steps, and no cancellation between far members.
+    Numerics: the members are sorted, and the squared distance of their distribution from the
+    target's is summed gap by gap: `M log M` steps, and no difference of sums.
 
     Parameters
     ----------
@@ -59,13 +99,4 @@ def crps_ensemble_loss(predictions: Any, targets: Any, *, fair: bool = False) ->
     >>> tw.crps_ensemble_loss([[1.0, 2.0, 4.0]], [2.0]).round(6)
     np.float64(0.333333)
     """
-    xp = array_namespace(predictions)
-    count = predictions.shape[-1]
-    distance = xp.mean(xp.abs(predictions - targets[..., None]), axis=-1)
-    if count == 1:
-        return distance
-    ranked = xp.sort(predictions, axis=-1)
-    gaps = ranked[..., 1:] - ranked[..., :-1]
-    below = xp.astype(xp.arange(1, count, device=predictions.device), predictions.dtype)
-    pairs = count * (count - 1) if fair else count * count
-    return distance - xp.sum(gaps * (below * (count - below) / pairs), axis=-1)
+    return sorted_sum(array_namespace(predictions), predictions, targets, fair)

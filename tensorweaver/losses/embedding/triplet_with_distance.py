@@ -5,19 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tensorweaver.backends import array_namespace
-from tensorweaver.errors import ArgumentError
+from tensorweaver.errors import ArgumentError, ShapeError
 from tensorweaver.loss import composed
 from tensorweaver.losses.vectors import norm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 __all__ = ["triplet_margin_with_distance_loss"]
 
 LOSS = "triplet_margin_with_distance_loss"
+VECTORS = ("anchor", "positive", "negative")
 
 
-def check_triplet(_given: Any, *, distance_function: Any, margin: float, **_options: Any) -> None:
+def check_triplet(
+    given: Mapping[str, Any], *, distance_function: Any, margin: float, **_options: Any
+) -> None:
     if not margin >= 0:
         message = f"{LOSS}: margin must not be negative, got {margin!r}"
         raise ArgumentError(message)
@@ -26,9 +29,16 @@ def check_triplet(_given: Any, *, distance_function: Any, margin: float, **_opti
             f"{LOSS}: distance_function must be a function of two arrays, got {distance_function!r}"
         )
         raise ArgumentError(message)
+    shapes = [tuple(given[name]) for name in VECTORS]
+    if distance_function is None and not (all(shapes) and len({s[-1] for s in shapes}) == 1):
+        message = (
+            f"{LOSS}: anchor, positive and negative of shapes {shapes[0]}, {shapes[1]} and "
+            f"{shapes[2]} must have as many components on the last axis"
+        )
+        raise ShapeError(message)
 
 
-@composed(wrt=("anchor", "positive", "negative"), check=check_triplet)
+@composed(wrt=VECTORS, check=check_triplet)
 def triplet_margin_with_distance_loss(
     anchor: Any,
     positive: Any,
@@ -45,7 +55,12 @@ def triplet_margin_with_distance_loss(
     Shapes: those that `distance_function` takes; a loss for each distance that it gives. Without
     one, `(..., D)` with the components last.
 
-    Gradient: a triple, by `anchor`, `positive` and `negative`; 0 where the margin is just met.
+    Domain: all finite vectors.
+
+    Gradient: a triple, by `anchor`, `positive` and `negative`; 0 where the margin is just met,
+    and of the Euclidean distance where it is 0.
+
+    Numerics: the Euclidean distance overflows only where the result does.
 
     Parameters
     ----------
@@ -78,4 +93,6 @@ def triplet_margin_with_distance_loss(
 
 
 def euclidean(a: Any, b: Any) -> Any:
-    return norm(array_namespace(a), a - b)[..., 0]
+    """The length of each difference; without components it is 0."""
+    xp, apart = array_namespace(a), a - b
+    return norm(xp, apart)[..., 0] if apart.shape[-1] else xp.sum(apart, axis=-1)

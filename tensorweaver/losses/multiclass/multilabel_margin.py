@@ -76,4 +76,4 @@ def multilabel_margin_loss(predictions: Any, targets: Any) -> Any:
     loss = xp.sum(xp.where(pairs > 0, costs * pairs, 0.0), axis=(-2, -1)) / count
     wrong = xp.logical_and(seen, xp.logical_not(valid))
     unknown = xp.logical_or(xp.any(wrong, axis=-1), xp.any(xp.isnan(predictions), axis=-1))
-    return loss + xp.where(unknown, math.nan, xp.zeros_like(loss))
+    return loss * xp.where(unknown, math.nan, xp.ones_like(loss))

@@ -75,12 +75,18 @@ def cumulative_link_loss(predictions: Any, targets: Any, thresholds: Any) -> Any
     count = thresholds.shape[0]
     classes = xp.arange(count, device=predictions.device)
     label = targets[..., None]
-    below, above = label - 1 == classes, label == classes
+    below, above = label == classes + 1, label == classes
     lower, upper = (xp.sum(xp.where(chosen, thresholds, 0.0), axis=-1) for chosen in (below, above))
     first, last = targets == 0, targets == count
     log_upper = xp.where(last, 0.0, xp.log_sigmoid(upper - predictions))
     log_lower = xp.where(first, 0.0, xp.log_sigmoid(predictions - lower))
-    width = xp.where(xp.logical_or(first, last), -1.0, lower - upper)
-    log_width = xp.where(xp.logical_or(first, last), 0.0, xp.log(-xp.expm1(width)))
+    width = xp.where(xp.logical_or(first, last), math.inf, upper - lower)
     valid = xp.logical_and(targets >= 0, targets <= count)
-    return xp.where(valid, -(log_upper + log_lower + log_width), math.nan)
+    unknown = xp.where(valid, xp.ones_like(predictions), math.nan)
+    return -(log_upper + log_lower + log_of_rest(xp, width)) * unknown
+
+
+def log_of_rest(xp: Any, x: Any) -> Any:
+    """`log(1 - exp(-x))`: of a small `x` the difference, of a large one the logarithm keeps all."""
+    is_small = x < math.log(2.0)
+    return xp.where(is_small, xp.log(-xp.expm1(-x)), xp.log1p(-xp.exp(-x)))

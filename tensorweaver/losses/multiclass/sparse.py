@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tensorweaver.backends import array_namespace
 from tensorweaver.errors import LabelError, ShapeError
 from tensorweaver.loss import composed
+from tensorweaver.losses.closed import closed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 __all__ = ["check_classes_last", "entmax15_loss", "sparsemax_loss"]
 
@@ -47,55 +49,120 @@ def distribution(xp: Any, logits: Any, targets: Any) -> Any:
 
 
 def from_largest(xp: Any, logits: Any) -> Any:
-    """The logits less their row's largest, which changes no probability."""
-    return logits - xp.max(logits, axis=-1, keepdims=True).detach()
+    """The logits less their row's largest, which changes no probability; one of inf is far above
+    all others.
+    """
+    largest = xp.max(logits, axis=-1, keepdims=True).detach()
+    is_largest = logits.detach() == largest
+    alone = xp.sum(xp.astype(is_largest, logits.dtype), axis=-1, keepdims=True) == 1
+    infinite = xp.logical_and(alone, largest == math.inf)
+    return xp.where(xp.logical_and(is_largest, infinite), 0.0, logits - largest)
 
 
-def sorted_sums(xp: Any, x: Any) -> tuple[Any, Any, Any]:
-    """A row from the largest number down, how many there are so far, and their sums so far."""
-    ranked = xp.sort(x, axis=-1, descending=True)
-    count = xp.astype(xp.arange(1, x.shape[-1] + 1, device=x.device), x.dtype)
-    finite = xp.where(ranked < -LARGE, -LARGE, ranked)
-    return finite, count, xp.cumulative_sum(finite, axis=-1)
+class Projection(NamedTuple):
+    """Where logits are projected to: `p = max(scale logits - t, 0)**power`, which adds up to 1."""
+
+    scale: float
+    power: int
 
 
-def last_of(xp: Any, ranked: Any, chosen: Any) -> tuple[Any, Any]:
-    """The least of the chosen numbers, and how many there are."""
-    limit = xp.min(xp.where(chosen, ranked, 0.0), axis=-1, keepdims=True)
-    return limit, xp.sum(xp.astype(chosen, ranked.dtype), axis=-1, keepdims=True)
+SPARSEMAX = Projection(1.0, 1)
+ENTMAX15 = Projection(0.5, 2)
+FAR = -2.0
+"""No logit takes part that is one, in units of the projection, below the largest."""
 
 
-LARGE = 1e4
-"""Farther below the largest no logit takes part, whatever it is."""
+def inside_of(xp: Any, x: Any, power: int) -> Any:
+    """Which classes have a probability: those for which `sum(max(x - x[k], 0)**power) < 1`.
+
+    The sum for each place of the ranking grows from the one before by terms of which none is
+    negative, so that classes of equal logits are in it together.
+    """
+    ranked = xp.sort(xp.maximum(x.detach(), FAR), axis=-1, descending=True)
+    gaps = ranked[..., :-1] - ranked[..., 1:]
+    before = xp.astype(xp.arange(1, x.shape[-1], device=x.device), x.dtype)
+    distance = xp.cumulative_sum(before * gaps, axis=-1, include_initial=True)
+    if power == ENTMAX15.power:
+        grown = gaps * (2.0 * distance[..., :-1] + before * gaps)
+        distance = xp.cumulative_sum(grown, axis=-1, include_initial=True)
+    least = xp.min(xp.where(distance < 1.0, ranked, 0.0), axis=-1, keepdims=True)
+    return x.detach() >= least
 
 
-def sparsemax_threshold(xp: Any, x: Any) -> Any:
-    """The number `t` for which `sum(max(x - t, 0))` is 1, as a function of those above it."""
-    ranked, count, sums = sorted_sums(xp, x.detach())
-    limit, support = last_of(xp, ranked, 1.0 + count * ranked > sums)
-    inside = x >= limit
-    return (xp.sum(xp.where(inside, x, 0.0), axis=-1, keepdims=True) - 1.0) / support
-
-
-def entmax15_threshold(xp: Any, x: Any) -> Any:
-    """The number `t` for which `sum(max(x - t, 0)**2)` is 1, as a function of those above it."""
-    ranked, count, sums = sorted_sums(xp, x.detach())
-    mean = sums / count
-    spread = xp.cumulative_sum(ranked**2, axis=-1) - count * mean**2
-    threshold = mean - xp.sqrt(xp.maximum((1.0 - spread) / count, 0.0))
-    limit, support = last_of(xp, ranked, threshold <= ranked)
-    inside = x >= limit
-    middle = xp.sum(xp.where(inside, x, 0.0), axis=-1, keepdims=True) / support
+def threshold_of(xp: Any, x: Any, power: int) -> Any:
+    """The number `t` for which `sum(max(x - t, 0)**power)` is 1, as a function of those above."""
+    inside = inside_of(xp, x, power)
+    count = xp.sum(xp.astype(inside, x.dtype), axis=-1, keepdims=True)
+    total = xp.sum(xp.where(inside, x, 0.0), axis=-1, keepdims=True)
+    if power == SPARSEMAX.power:
+        return (total - 1.0) / count
+    middle = total / count
     off = xp.where(inside, x - middle, 0.0)
-    rest = (1.0 - xp.sum(off**2, axis=-1, keepdims=True)) / support
-    return middle - xp.sqrt(xp.where(rest > 0, rest, 0.0))
+    rest = (1.0 - xp.sum(off**2, axis=-1, keepdims=True)) / count
+    return middle - xp.sqrt(xp.maximum(rest, 0.0))
+
+
+def terms(power: int, above: Any, root: Any, missed: Any) -> Any:
+    """What each class costs: `missed` is `root - above`."""
+    if power == SPARSEMAX.power:
+        return 0.5 * missed**2
+    return 2.0 / 3.0 * missed**2 * (above + 2.0 * root)
+
+
+def below_threshold(xp: Any, from_threshold: Any, q: Any, scale: float) -> Any:
+    """What the target costs where it is given no probability."""
+    return xp.multiply_no_nan(xp.maximum(-from_threshold, 0.0), q / scale)
+
+
+def fenchel_young(logits: Any, targets: Any, projection: Projection) -> Any:
+    """What the target costs beyond the prediction, from how far logits are above the threshold."""
+    xp = array_namespace(logits)
+    scale, power = projection
+    q = distribution(xp, logits, targets)
+    x = scale * from_largest(xp, logits)
+    from_threshold = x - threshold_of(xp, x, power)
+    above = xp.maximum(from_threshold, 0.0)
+    root = q if power == SPARSEMAX.power else xp.sqrt(q)
+    costs = terms(power, above, root, root - above)
+    return xp.sum(costs + below_threshold(xp, from_threshold, q, scale), axis=-1)
+
+
+def with_known_slopes(logits: Any, targets: Any, projection: Projection) -> Any:
+    """The same, with the slopes `p - q` by the logits.
+
+    What a label's class lacks is summed from the other classes, so that little of it is exact.
+    """
+    xp = array_namespace(logits)
+    scale, power = projection
+    q = distribution(xp, logits, targets.detach())
+    x = scale * from_largest(xp, logits.detach())
+    from_threshold = x - threshold_of(xp, x, power)
+    above = xp.maximum(from_threshold, 0.0)
+    p, root = (above, q) if power == SPARSEMAX.power else (above**2, xp.sqrt(q))
+    slope, missed = p - q, root - above
+    is_label = len(targets.shape) < len(logits.shape)
+    if is_label:
+        others = xp.sum(xp.where(q == 1, 0.0, p), axis=-1, keepdims=True)
+        slope = xp.where(q == 1, -others, slope)
+        lacks = others if power == SPARSEMAX.power else others / (1.0 + above)
+        missed = xp.where(q == 1, lacks, missed)
+    costs = terms(power, above, root, missed)
+    value = xp.sum(costs + below_threshold(xp, from_threshold, q, scale), axis=-1)
+    slopes = [(logits, slope)]
+    if not is_label:
+        slopes.append((targets, (root - from_threshold) / scale))
+    return closed(value, slopes)
 
 
 def check_sparsemax(given: Mapping[str, Any]) -> None:
     check_classes_last("sparsemax_loss", given)
 
 
-@composed(roles={"targets": "target"}, check=check_sparsemax)
+def sparsemax_known(logits: Any, targets: Any) -> Any:
+    return with_known_slopes(logits, targets, SPARSEMAX)
+
+
+@composed(roles={"targets": "target"}, check=check_sparsemax, first_order=sparsemax_known)
 def sparsemax_loss(logits: Any, targets: Any) -> Any:
     """Sparsemax loss: the softmax's place is taken by a projection that gives unlikely classes 0.
 
@@ -106,14 +173,15 @@ def sparsemax_loss(logits: Any, targets: Any) -> Any:
     Shapes: `logits` `(..., K)`, the classes last; `targets` the same without the last axis (integer
     labels) or the same shape (probabilities that add up to one); a loss a row.
 
-    Domain: finite logits and -inf, a masked class. Never negative; 0 where `p` is `q`, which is
-    reached: by a label's logit 1 above all others.
+    Domain: finite logits, -inf for a masked class, one inf in a row. Never negative; 0 where `p` is
+    `q`, which is reached: by a label's logit 1 above all others.
 
     Gradient: `p - q`. Hessian of a row: that of a projection, `diag(s) - s s^T / sum(s)` with `s`
     one where `p > 0`.
 
     Numerics: computed as `sum((p - q)**2 / 2 + q max(t - logits, 0))` with the threshold `t`, of
-    which no term is negative.
+    which no term is negative. What a label's class lacks is the sum of the other classes, so that a
+    loss of 1e-12 is 1e-12.
 
     Errors: `LabelError` for a label outside the classes (NaN where labels cannot be looked at).
 
@@ -129,14 +197,18 @@ def sparsemax_loss(logits: Any, targets: Any) -> Any:
     >>> tw.sparsemax_loss.grad([[1.0, 0.5, -3.0]], [1])
     array([[ 0.75, -0.75,  0.  ]])
     """
-    return fenchel_young(logits, targets, 1.0, sparsemax_threshold, sparsemax_terms)
+    return fenchel_young(logits, targets, SPARSEMAX)
 
 
 def check_entmax15(given: Mapping[str, Any]) -> None:
     check_classes_last("entmax15_loss", given)
 
 
-@composed(roles={"targets": "target"}, check=check_entmax15)
+def entmax15_known(logits: Any, targets: Any) -> Any:
+    return with_known_slopes(logits, targets, ENTMAX15)
+
+
+@composed(roles={"targets": "target"}, check=check_entmax15, first_order=entmax15_known)
 def entmax15_loss(logits: Any, targets: Any) -> Any:
     """Entmax loss with alpha 1.5: between softmax and sparsemax, with probabilities that reach 0.
 
@@ -163,30 +235,4 @@ def entmax15_loss(logits: Any, targets: Any) -> Any:
     >>> tw.entmax15_loss.grad([[0.0, 0.0, -3.0]], [0])
     array([[-0.5,  0.5,  0. ]])
     """
-    return fenchel_young(logits, targets, 0.5, entmax15_threshold, entmax15_terms)
-
-
-def sparsemax_terms(_xp: Any, above: Any, q: Any) -> Any:
-    return 0.5 * (above - q) ** 2
-
-
-def entmax15_terms(xp: Any, above: Any, q: Any) -> Any:
-    root = xp.sqrt(q)
-    return 2.0 / 3.0 * (above - root) ** 2 * (above + 2.0 * root)
-
-
-def fenchel_young(
-    logits: Any,
-    targets: Any,
-    scale: float,
-    threshold_of: Callable[[Any, Any], Any],
-    terms_of: Callable[[Any, Any, Any], Any],
-) -> Any:
-    """What the target costs beyond the prediction, from how far logits are above the threshold."""
-    xp = array_namespace(logits)
-    q = distribution(xp, logits, targets)
-    x = scale * from_largest(xp, logits)
-    from_threshold = x - threshold_of(xp, x)
-    above = xp.maximum(from_threshold, 0.0)
-    below = xp.multiply_no_nan(xp.maximum(-from_threshold, 0.0), q / scale)
-    return xp.sum(terms_of(xp, above, q) + below, axis=-1)
+    return fenchel_young(logits, targets, ENTMAX15)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tensorweaver.backends import array_namespace
 from tensorweaver.errors import ArgumentError, ShapeError
 from tensorweaver.loss import composed
+from tensorweaver.losses.multiclass.cross_entropy import cross_entropy_loss
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,37 +18,68 @@ __all__ = ["lambdarank_loss", "list_mle_loss", "pairwise_hinge_loss", "pairwise_
 
 def check_lists(loss: str, given: Mapping[str, Any]) -> None:
     """Refuse lists that are not alike."""
-    shapes = {name: shape_of(shape) for name, shape in given.items() if name in LISTS}
-    scores = shapes["scores"]
+    scores = tuple(given["scores"])
     if not scores:
         message = f"{loss}: scores must have an axis of items, got a single number"
         raise ShapeError(message)
-    for name, shape in shapes.items():
-        if shape != scores:
-            message = f"{loss}: {name} of shape {shape} must have the shape {scores} of scores"
-            raise ShapeError(message)
+    if tuple(given["relevance"]) != scores:
+        message = (
+            f"{loss}: relevance of shape {tuple(given['relevance'])} must have the shape {scores} "
+            "of scores"
+        )
+        raise ShapeError(message)
+    mask = tuple(given.get("mask", scores))
+    behind = scores[len(scores) - len(mask) :]
+    if len(mask) > len(scores) or any(m not in {1, n} for m, n in zip(mask, behind, strict=True)):
+        message = f"{loss}: mask of shape {mask} must have the shape {scores} of scores, or stretch"
+        raise ShapeError(message)
 
 
-LISTS = ("scores", "relevance", "mask")
+class Lists(NamedTuple):
+    """Lists whose missing items are zeros: which items there are, and which lists have some.
+
+    No comparison shows NaN: a list that holds any is one of zeros, and `spoilt` is NaN for it with
+    NaN as its slopes, 0 for others.
+    """
+
+    scores: Any
+    relevance: Any
+    kept: Any
+    counts: Any
+    spoilt: Any
 
 
-def shape_of(given: Any) -> tuple[int, ...]:
-    return tuple(given if isinstance(given, tuple) else given.shape)
-
-
-def better(xp: Any, relevance: Any, mask: Any) -> Any:
-    """For each pair of a list whether the first is more relevant, and both count."""
-    found = relevance[..., :, None] > relevance[..., None, :]
+def lists_of(xp: Any, scores: Any, relevance: Any, mask: Any) -> Lists:
+    """What a loss of lists needs, of what was given."""
+    relevance = relevance.detach()
     if mask is None:
-        return found
-    kept = mask != 0
-    return xp.logical_and(found, xp.logical_and(kept[..., :, None], kept[..., None, :]))
+        kept = xp.ones_like(relevance) != 0
+    else:
+        kept = xp.broadcast_to(mask.detach() != 0, scores.shape)
+        scores, relevance = (xp.where(kept, x, 0.0) for x in (scores, relevance))
+    some = xp.astype(xp.any(kept, axis=-1), scores.dtype)
+    unknown = xp.any(xp.isnan(relevance + scores.detach()), axis=-1)
+    spoilt = xp.multiply_no_nan(xp.sum(scores, axis=-1), xp.where(unknown, math.nan, 0.0 * some))
+    scores, relevance = (xp.where(unknown[..., None], 0.0, x) for x in (scores, relevance))
+    return Lists(scores, relevance, kept, some, spoilt)
 
 
-def of_pairs(xp: Any, costs: Any, chosen: Any, weights: Any = 1.0) -> Any:
+def of_lists(losses: Any, given: Lists) -> tuple[Any, Any]:
+    """The losses, and which of them a mean counts."""
+    return losses + given.spoilt, given.counts
+
+
+def better(xp: Any, given: Lists) -> Any:
+    """For each pair of a list whether the first is more relevant, and both count."""
+    found = given.relevance[..., :, None] > given.relevance[..., None, :]
+    both = xp.logical_and(given.kept[..., :, None], given.kept[..., None, :])
+    return xp.logical_and(found, both)
+
+
+def of_pairs(xp: Any, costs: Any, chosen: Any) -> Any:
     """The mean cost of the chosen pairs of each list; 0 without any."""
     count = xp.sum(xp.astype(chosen, costs.dtype), axis=(-2, -1))
-    total = xp.sum(xp.where(chosen, costs * weights, 0.0), axis=(-2, -1))
+    total = xp.sum(xp.where(chosen, costs, 0.0), axis=(-2, -1))
     return total / xp.where(count == 0, 1.0, count)
 
 
@@ -63,14 +96,18 @@ def pairwise_logistic_loss(scores: Any, relevance: Any, *, mask: Any = None) -> 
     relevance[j]`.
 
     Shapes: `scores` and `relevance` `(..., L)`, the items of a list on the last axis; `mask` the
-    same; a loss a list. The pairs of a list are all in memory: `L**2` numbers.
+    same, or stretching to it; a loss a list. The pairs of a list are all in memory: `L**2` numbers.
 
-    Domain: all scores. A list without such pairs costs 0.
+    Domain: all finite scores, all relevances; NaN among either is NaN for the list. A list without
+    such pairs costs 0.
+
+    Gradient: of each pair `-sigmoid(-(scores[i] - scores[j]))` for `i`, the opposite for `j`.
 
     Parameters
     ----------
     mask
-        Which items count; those with 0 are no part of the list, whatever they hold.
+        Which items count; those with 0 are no part of the list, whatever they hold. A list without
+        items costs nothing and does not count in the mean.
 
     Same as: rax's `pairwise_logistic_loss`; XGBoost's `rank:pairwise`.
 
@@ -83,8 +120,9 @@ def pairwise_logistic_loss(scores: Any, relevance: Any, *, mask: Any = None) -> 
     np.float64(0.220095)
     """
     xp = array_namespace(scores)
-    costs = xp.softplus(-differences(scores))
-    return of_pairs(xp, costs, better(xp, relevance.detach(), mask))
+    given = lists_of(xp, scores, relevance, mask)
+    costs = xp.softplus(-differences(given.scores))
+    return of_lists(of_pairs(xp, costs, better(xp, given)), given)
 
 
 def check_hinge(given: Mapping[str, Any], *, margin: float) -> None:
@@ -118,8 +156,9 @@ def pairwise_hinge_loss(
     np.float64(0.25)
     """
     xp = array_namespace(scores)
-    costs = xp.maximum(margin - differences(scores), 0.0)
-    return of_pairs(xp, costs, better(xp, relevance.detach(), mask))
+    given = lists_of(xp, scores, relevance, mask)
+    costs = xp.maximum(margin - differences(given.scores), 0.0)
+    return of_lists(of_pairs(xp, costs, better(xp, given)), given)
 
 
 def check_lambdarank(given: Mapping[str, Any], *, sigma: float, truncation: Any) -> None:
@@ -127,7 +166,7 @@ def check_lambdarank(given: Mapping[str, Any], *, sigma: float, truncation: Any)
     if not sigma > 0:
         message = f"lambdarank_loss: sigma must be positive, got {sigma!r}"
         raise ArgumentError(message)
-    if truncation is not None and not (isinstance(truncation, int) and truncation > 0):
+    if truncation is not None and not (type(truncation) is int and truncation > 0):
         message = f"lambdarank_loss: truncation must be a positive integer, got {truncation!r}"
         raise ArgumentError(message)
 
@@ -159,7 +198,8 @@ def lambdarank_loss(
     sigma
         How steep the logistic is.
     truncation
-        Pairs of which neither is among so many first ranks do not count.
+        Pairs of which neither is among so many first ranks do not count, nor do later places for
+        `best`.
 
     Same as: LightGBM's `lambdarank` with `lambdarank_norm=False`; XGBoost's `rank:ndcg` before its
     normalisation.
@@ -173,36 +213,43 @@ def lambdarank_loss(
     np.float64(0.715947)
     """
     xp = array_namespace(scores)
-    relevance = relevance.detach()
-    kept = xp.ones_like(scores) if mask is None else xp.astype(mask != 0, scores.dtype)
-    gains = xp.where(kept == 0, 0.0, xp.exp(LOG_TWO * relevance) - 1.0)
-    ranks = ranks_of(xp, xp.where(kept == 0, -xp.inf, scores.detach()))
-    discounts = LOG_TWO / xp.log1p(ranks + 1.0)
-    best = xp.sum(
-        xp.sort(gains, axis=-1, descending=True) * LOG_TWO / xp.log1p(places(xp, scores) + 1.0),
-        axis=-1,
-    )[..., None, None]
-    weights = xp.abs(differences(gains)) * xp.abs(differences(discounts))
-    weights = weights / xp.where(best == 0, 1.0, best)
-    chosen = better(xp, relevance, mask)
+    given = lists_of(xp, scores, relevance, mask)
+    places = xp.astype(xp.arange(scores.shape[-1], device=scores.device), scores.dtype)
+    known = xp.where(given.kept, given.scores.detach(), -math.inf)
+    ranks = xp.astype(rank_of(xp, known), scores.dtype)
+    weights = ndcg_changes(xp, given, ranks, places, truncation)
+    chosen = better(xp, given)
     if truncation is not None:
         first = ranks < truncation
         chosen = xp.logical_and(chosen, xp.logical_or(first[..., :, None], first[..., None, :]))
-    costs = xp.softplus(-sigma * differences(scores)) * weights
-    return xp.sum(xp.where(chosen, costs, 0.0), axis=(-2, -1))
+    costs = xp.softplus(-sigma * differences(given.scores)) * weights
+    return of_lists(xp.sum(xp.where(chosen, costs, 0.0), axis=(-2, -1)), given)
 
 
-LOG_TWO = 0.6931471805599453
-
-
-def places(xp: Any, scores: Any) -> Any:
-    return xp.astype(xp.arange(scores.shape[-1], device=scores.device), scores.dtype)
-
-
-def ranks_of(xp: Any, scores: Any) -> Any:
+def rank_of(xp: Any, scores: Any) -> Any:
     """How many items of its list stand before each, by falling score."""
-    order = xp.argsort(scores, axis=-1, descending=True)
-    return xp.astype(xp.argsort(order, axis=-1), scores.dtype)
+    return xp.argsort(xp.argsort(scores, axis=-1, descending=True), axis=-1)
+
+
+def ndcg_changes(xp: Any, given: Lists, ranks: Any, places: Any, truncation: int | None) -> Any:
+    """By how much exchanging the places of two items would change the NDCG.
+
+    Gains are in units of the greatest one, so that no relevance is too large; the difference of two
+    discounts is the logarithm of a ratio, not a difference of ratios.
+    """
+    if not ranks.shape[-1]:
+        return differences(ranks)
+    greatest = xp.maximum(xp.max(given.relevance, axis=-1, keepdims=True), 0.0)
+    powers = 2.0 ** (given.relevance - greatest)
+    gains = xp.where(given.kept, powers - 2.0**-greatest, 0.0)
+    ideal = xp.sort(gains, axis=-1, descending=True) / xp.log1p(places + 1.0)
+    best = xp.sum(ideal if truncation is None else ideal[..., :truncation], axis=-1)
+    best = xp.where(best == 0, 1.0, best)[..., None, None]
+    logs = xp.log1p(ranks + 1.0)
+    before = xp.minimum(ranks[..., :, None], ranks[..., None, :])
+    apart = xp.log1p(xp.abs(differences(ranks)) / (before + 2.0))
+    change = apart / (logs[..., :, None] * logs[..., None, :])
+    return xp.abs(differences(powers)) * change / best
 
 
 @composed(arrays=("mask",), check=lambda given: check_lists("list_mle_loss", given))
@@ -228,21 +275,21 @@ def list_mle_loss(scores: Any, relevance: Any, *, mask: Any = None) -> Any:
     np.float64(0.720868)
     """
     xp = array_namespace(scores)
-    kept = None if mask is None else mask != 0
-    known = relevance.detach()
-    order = xp.argsort(known if kept is None else xp.where(kept, known, -xp.inf),
-                       axis=-1, descending=True)  # fmt: skip
-    ranked = xp.take_along_axis(scores, order, axis=-1)
-    place = xp.arange(scores.shape[-1], device=scores.device)
-    later = place[None, :] >= place[:, None]
-    if kept is not None:
-        some = xp.take_along_axis(xp.astype(kept, scores.dtype), order, axis=-1) != 0
-        ranked = xp.where(some, ranked, -xp.inf)
-        itself = place[None, :] == place[:, None]
-        later = xp.logical_and(later, xp.logical_or(some[..., None, :], itself))
-    rows = xp.where(later, ranked[..., None, :] + xp.zeros_like(ranked)[..., :, None], -xp.inf)
-    if kept is not None:  # a row that does not count is one of zeros, and finite
-        rows = xp.where(some[..., :, None], rows, 0.0)
-    labels = xp.broadcast_to(place, tuple(ranked.shape))[..., None]
-    found = -xp.take_along_axis(xp.log_softmax(rows, axis=-1), labels, axis=-1)[..., 0]
-    return xp.sum(found if kept is None else xp.where(some, found, 0.0), axis=-1)
+    given = lists_of(xp, scores, relevance, mask)
+    length = scores.shape[-1]
+    if not scores.size:
+        return of_lists(xp.sum(given.scores, axis=-1), given)
+    known = xp.where(given.kept, given.relevance, -math.inf)
+    order = xp.argsort(known, axis=-1, descending=True)
+    ranked = xp.take_along_axis(given.scores, order, axis=-1)
+    some = xp.take_along_axis(xp.astype(given.kept, scores.dtype), order, axis=-1) != 0
+    place = xp.arange(length, device=scores.device)
+    itself, later = place[None, :] == place[:, None], place[None, :] >= place[:, None]
+    takes_part = xp.logical_and(later, xp.logical_or(some[..., None, :], itself))
+    rows = xp.where(takes_part, ranked[..., None, :], -math.inf)
+    labels = xp.broadcast_to(place, tuple(ranked.shape))
+    found = cross_entropy_loss(
+        xp.reshape(rows, (-1, length)), xp.reshape(labels, (-1,)), reduction="none"
+    )
+    costs = xp.where(some, xp.reshape(found, tuple(ranked.shape)), 0.0)
+    return of_lists(xp.sum(costs, axis=-1), given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from tensorweaver.backends import array_namespace
@@ -42,7 +43,9 @@ def lovasz_hinge_loss(logits: Any, targets: Any) -> Any:
     largest error.
 
     Gradient: `-g (2 targets - 1)` where the error is positive, else 0; the order is taken as
-    constant, as it is between ties. Hessian: 0.
+    constant, as it is between ties, where pixels come in their own order. Hessian: 0.
+
+    Numerics: `g` is a ratio of counts, not a difference of ratios.
 
     Same as: the authors' `lovasz_hinge` with `per_image=True`.
 
@@ -65,7 +68,7 @@ def check_softmax(given: Mapping[str, Any], *, classes: str) -> None:
         message = f"{loss}: classes must be 'present' or 'all', got {classes!r}"
         raise ArgumentError(message)
     shape, targets = given["probabilities"], given["targets"]
-    if len(shape) < len(("pixels", "classes")) or shape_of(targets) != tuple(shape[:-1]):
+    if not (len(shape) > 1 and shape[-1] and shape_of(targets) == tuple(shape[:-1])):
         message = (
             f"{loss}: probabilities of shape {shape} must be (..., pixels, classes), and targets "
             f"of shape {shape_of(targets)} one label a pixel"
@@ -91,7 +94,12 @@ def lovasz_softmax_loss(probabilities: Any, targets: Any, *, classes: str = "pre
 
     Domain: probabilities in [0, 1], not checked.
 
-    Gradient: `g` with the sign of the error; 0 where it is 0.
+    Gradient: `g` with the sign of the error; 0 where it is 0. The order is taken as constant, as
+    it is between ties; pixels of equal errors come in their own order. Hessian: 0.
+
+    Numerics: `g` is a ratio of counts, not a difference of ratios.
+
+    Errors: `LabelError` for a label outside the classes (NaN where labels cannot be looked at).
 
     Parameters
     ----------
@@ -111,13 +119,15 @@ def lovasz_softmax_loss(probabilities: Any, targets: Any, *, classes: str = "pre
     xp = array_namespace(probabilities)
     numbers = xp.arange(probabilities.shape[-1], device=probabilities.device)
     hot = xp.astype(targets[..., None] == numbers, probabilities.dtype)
-    turned = [xp.moveaxis(x, -1, -2) for x in (xp.abs(hot - probabilities), hot)]
-    by_class = along_order(xp, turned[0], turned[0], turned[1])
+    errors, truth = (xp.moveaxis(x, -1, -2) for x in (xp.abs(hot - probabilities), hot))
+    by_class = along_order(xp, errors, errors, truth)
+    known = xp.all(xp.logical_and(targets >= 0, targets < probabilities.shape[-1]), axis=-1)
+    unknown = xp.where(known, xp.ones_like(by_class[..., 0]), math.nan)
     if classes == "all":
-        return xp.mean(by_class, axis=-1)
-    present = xp.astype(xp.any(turned[1] > 0, axis=-1), probabilities.dtype)
+        return xp.mean(by_class, axis=-1) * unknown
+    present = xp.astype(xp.any(truth > 0, axis=-1), probabilities.dtype)
     count = xp.sum(present, axis=-1)
-    return xp.sum(by_class * present, axis=-1) / xp.where(count == 0, 1.0, count)
+    return xp.sum(by_class * present, axis=-1) / xp.where(count == 0, 1.0, count) * unknown
 
 
 def along_order(xp: Any, costs: Any, errors: Any, targets: Any) -> Any:
@@ -126,9 +136,19 @@ def along_order(xp: Any, costs: Any, errors: Any, targets: Any) -> Any:
         return xp.sum(costs, axis=-1)
     order = xp.argsort(errors.detach(), axis=-1, descending=True)
     truth = xp.take_along_axis(targets.detach(), order, axis=-1)
+    growth = growth_of(xp, truth)
+    return xp.sum(xp.multiply_no_nan(xp.take_along_axis(costs, order, axis=-1), growth), axis=-1)
+
+
+def growth_of(xp: Any, truth: Any) -> Any:
+    """By how much the Jaccard loss grows with each pixel got wrong.
+
+    From `1 - common / union`, with both before and after: no difference of ratios.
+    """
     total = xp.sum(truth, axis=-1, keepdims=True)
-    common = total - xp.cumulative_sum(truth, axis=-1)
+    common = total - xp.cumulative_sum(truth, axis=-1) + truth
     union = total + xp.cumulative_sum(1.0 - truth, axis=-1)
-    lost = 1.0 - common / union
-    growth = xp.concat([lost[..., :1], lost[..., 1:] - lost[..., :-1]], axis=-1)
-    return xp.sum(xp.take_along_axis(costs, order, axis=-1) * growth, axis=-1)
+    before = union - (1.0 - truth)
+    nothing = before == 0
+    grown = (common * (1.0 - truth) + before * truth) / (xp.where(nothing, 1.0, before) * union)
+    return xp.where(nothing, 1.0, grown)
