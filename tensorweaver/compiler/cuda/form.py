@@ -129,7 +129,8 @@ def staged_form(schedule: Schedule, classes: int, real: str) -> Form | None:
     held = {node for step in schedule.passes for node in (*step.inputs, *step.kept)}
     staged = (len(arrays) + len(outputs)) * classes * STAGED_THREADS * FLOATING[real]
     fits = len(held) * classes * FLOATING[real] <= STAGED_BYTES and staged <= SHARED_BYTES
-    return Form(StagedRows, Shape(classes, 1, STAGED_THREADS)) if fits else None
+    double = real == "float64"  # left to itself, the compiler spills some to have more blocks
+    return Form(StagedRows, Shape(classes, 1, STAGED_THREADS, double)) if fits else None
 
 
 def is_light(schedule: Schedule, size: int) -> bool:
