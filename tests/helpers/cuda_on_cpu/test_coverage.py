@@ -47,8 +47,9 @@ def launch(module, numbers, threads=4):
 
 @pytest.mark.parametrize("checked", [False, True])
 def test_lines_count_once_they_ran(checked):
-    # Of this test's own, so that no other has counted in it.
-    module = compile_on_cpu(BRANCHES + f"// {checked}", covered=True, checked=checked)
+    # Of this run's own: what is built is kept with its counts, as long as the folder is.
+    source = f"{BRANCHES}// {os.urandom(8).hex()}"
+    module = compile_on_cpu(source, covered=True, checked=checked)
     untouched = module.coverage()
     assert len(untouched.missed) == untouched.lines == 11
     assert untouched.one_sided == []
