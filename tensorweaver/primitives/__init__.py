@@ -3,6 +3,7 @@ tests.
 """
 
 from tensorweaver.primitives.differences import DIFFERENCES
+from tensorweaver.primitives.dispersion import DISPERSION
 from tensorweaver.primitives.divergences import DIVERGENCES
 from tensorweaver.primitives.elementwise import ELEMENTWISE, PREDICATES
 from tensorweaver.primitives.gamma import GAMMA
@@ -25,6 +26,7 @@ VOCABULARY: dict[str, Primitive] = {
         *DIFFERENCES,
         *GAMMA,
         *DIVERGENCES,
+        *DISPERSION,
         *NORMAL,
     )
 }

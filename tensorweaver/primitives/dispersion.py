@@ -1,0 +1,139 @@
+"""What counts cost that scatter more than Poisson's: the terms of the negative binomial law.
+
+A count has a mean and a size `r`, and the variance `mean + mean**2 / r`. For large sizes the law is
+Poisson's, and written with gamma functions its terms would lose all digits there; for small sizes
+those of the mean cancel. Here each difference is taken of the numbers themselves.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from tensorweaver.primitives.primitive import Primitive
+
+__all__ = ["DISPERSION"]
+
+POSITIVE = (0.3, 4.0)
+REAL = (-3.0, 3.0)
+ROOT_OF_LARGE = 1e8
+"""Its square has no digits left for 1, and is within the range of numbers."""
+FAR = 80.0
+"""A logarithm of numbers that are nothing beside most others, or most others beside them."""
+
+
+def log1p_quotient(xp: Any, x: Any, y: Any) -> Any:
+    """`log(1 + x / y)`, where the quotient may leave the range of numbers."""
+    root = xp.sqrt(x) / xp.sqrt(y)
+    return xp.where(root > ROOT_OF_LARGE, 2.0 * xp.log(root), xp.log1p(x / y))
+
+
+def log_of_sums(xp: Any, x: Any, y: Any, r: Any) -> Any:
+    """`log((r + x) / (r + y))`."""
+    distance = log1p_quotient(xp, xp.abs(x - y), r + xp.minimum(x, y))
+    return xp.where(x >= y, distance, -distance)
+
+
+def log_of_shares(xp: Any, x: Any, y: Any, r: Any) -> Any:
+    """`log(x (r + y) / (y (r + x)))`: how much more `x` is of a sum with `r`."""
+    share = r / (r + xp.maximum(x, y))
+    distance = log1p_quotient(xp, xp.abs(x - y) * share, xp.minimum(x, y))
+    return xp.where(x >= y, distance, -distance)
+
+
+def known(xp: Any, value: Any, x: Any, r: Any) -> Any:
+    """NaN for negative counts, and for sizes that are not positive."""
+    return xp.where((x < 0) | (r <= 0), math.nan, value)
+
+
+# ------------------------------------------------------------------------------- from the mean
+def dispersed_divergence(xp: Any, x: Any, y: Any, r: Any) -> Any:
+    surplus = xp.multiply_no_nan(log_of_shares(xp, x, y, r), x)
+    value = xp.where(x == 0, r * log1p_quotient(xp, y, r), surplus + r * log_of_sums(xp, y, x, r))
+    return known(xp, xp.where(y < 0, math.nan, xp.where(y == math.inf, y, value)), x, r)
+
+
+def dispersed_cost(xp: Any, x: Any, y: Any, r: Any) -> Any:
+    gain = xp.multiply_no_nan(xp.log(y) - log_of_sums(xp, y, x, r), x)
+    value = r * log1p_quotient(xp, y, r) - (gain - xp.log1p_excess(x, r))
+    return known(xp, xp.where(y < 0, math.nan, xp.where(y == math.inf, y, value)), x, r)
+
+
+def by_mean(xp: Any, g: Any, x: Any, y: Any, r: Any) -> Any:
+    share = r / (r + y)
+    slope = xp.where(x == 0, share, (y - x) / y * share)
+    return g * known(xp, xp.where(y < 0, math.nan, xp.where(y == math.inf, 0.0, slope)), x, r)
+
+
+def by_size(xp: Any, g: Any, x: Any, y: Any, r: Any) -> Any:
+    """`w - log(1 + w)` with `w = (x - y) / (r + y)`."""
+    w = (x - y) / (r + y)
+    below = w + log1p_quotient(xp, xp.maximum(y - x, 0.0), r + x)
+    slope = xp.where(w < -0.5, below, -xp.log1pmx(w))  # noqa: PLR2004 - where 1 + w loses digits
+    return g * known(xp, xp.where(y < 0, math.nan, slope), x, r)
+
+
+# --------------------------------------------------------------------- from the mean's logarithm
+def dispersed_divergence_of_log(xp: Any, x: Any, z: Any, r: Any) -> Any:
+    beyond = xp.multiply_no_nan(of_log_by_count(xp, x, z, r), x)
+    rest = r * (xp.softplus(z - xp.log(r)) - log1p_quotient(xp, x, r))
+    near = dispersed_divergence(xp, x, xp.exp(z), r)
+    return xp.where(xp.abs(z) > FAR, known(xp, beyond + rest, x, r), near)
+
+
+def dispersed_cost_of_log(xp: Any, x: Any, z: Any, r: Any) -> Any:
+    gain = xp.multiply_no_nan(xp.log(r + x) - xp.softplus(xp.log(r) - z), x)
+    beyond = r * xp.softplus(z - xp.log(r)) - (gain - xp.log1p_excess(x, r))
+    mean = xp.exp(z)
+    gain = xp.multiply_no_nan(z - log_of_sums(xp, mean, x, r), x)
+    near = r * log1p_quotient(xp, mean, r) - (gain - xp.log1p_excess(x, r))
+    return known(xp, xp.where(xp.abs(z) > FAR, beyond, near), x, r)
+
+
+def of_log_by_count(xp: Any, x: Any, z: Any, r: Any) -> Any:
+    return xp.softplus(xp.log(r) - z) - log1p_quotient(xp, r, x)
+
+
+def of_log_by_mean(xp: Any, g: Any, x: Any, z: Any, r: Any) -> Any:
+    """`(y - x) r / (r + y)`; of large `y` by the inverse, which does not overflow."""
+    inverse, mean = xp.exp(-xp.maximum(z, FAR)), xp.exp(xp.minimum(z, FAR))
+    above = r / (1.0 + r * inverse) * (1.0 - x * inverse)
+    slope = xp.where(z > FAR, above, (mean - x) * (r / (r + mean)))
+    return g * known(xp, slope, x, r)
+
+
+def of_log_by_size(xp: Any, g: Any, x: Any, z: Any, r: Any) -> Any:
+    near = by_size(xp, g, x, xp.exp(xp.minimum(z, FAR)), r)
+    inverse = xp.exp(-z)
+    below = (x * inverse - 1.0) / (1.0 + r * inverse)
+    ratio = xp.softplus(z - xp.log(r)) - log1p_quotient(xp, x, r)
+    return xp.where(z > FAR, g * known(xp, below + ratio, x, r), near)
+
+
+# fmt: off
+DISPERSION = (
+    # the integral of (x - t) / (t + t**2 / r) from y to x
+    Primitive("dispersed_divergence",
+              (lambda xp, g, out, x, y, r: g * log_of_shares(xp, x, y, r),
+               lambda xp, g, out, x, y, r: by_mean(xp, g, x, y, r),
+               lambda xp, g, out, x, y, r: by_size(xp, g, x, y, r)),
+              formula=dispersed_divergence, domain=(POSITIVE,)),
+    # the same without x log(x) - x
+    Primitive("dispersed_cost",
+              (lambda xp, g, out, x, y, r: g * (log_of_sums(xp, y, x, r) - xp.log(y)),
+               lambda xp, g, out, x, y, r: by_mean(xp, g, x, y, r),
+               lambda xp, g, out, x, y, r: by_size(xp, g, x, y, r)),
+              formula=dispersed_cost, domain=(POSITIVE,)),
+    # the two of y = exp(z)
+    Primitive("dispersed_divergence_of_log",
+              (lambda xp, g, out, x, z, r: g * of_log_by_count(xp, x, z, r),
+               lambda xp, g, out, x, z, r: of_log_by_mean(xp, g, x, z, r),
+               lambda xp, g, out, x, z, r: of_log_by_size(xp, g, x, z, r)),
+              formula=dispersed_divergence_of_log, domain=(POSITIVE, REAL, POSITIVE)),
+    Primitive("dispersed_cost_of_log",
+              (lambda xp, g, out, x, z, r: g * (xp.softplus(xp.log(r) - z) - xp.log(r + x)),
+               lambda xp, g, out, x, z, r: of_log_by_mean(xp, g, x, z, r),
+               lambda xp, g, out, x, z, r: of_log_by_size(xp, g, x, z, r)),
+              formula=dispersed_cost_of_log, domain=(POSITIVE, REAL, POSITIVE)),
+)
+# fmt: on

@@ -1,0 +1,85 @@
+"""Losses of counts that scatter more than Poisson's."""
+
+import mpmath
+import numpy as np
+from mpmath import mpf
+
+import tensorweaver as tw
+from tests.battery.draws import COUNT, LOG_RATE, NONNEGATIVE, POSITIVE
+from tests.battery.specimen import Peer, register
+
+NAN, INFINITY = mpf("nan"), mpf("inf")
+
+
+def times(factor, x):
+    """A product in which a factor of zero wins over infinity."""
+    return mpf(0) if factor == 0 else factor * x
+
+
+def enough(*numbers):
+    """Digits for differences of second order of numbers as far apart as these."""
+    sizes = [abs(int(mpmath.log10(x))) for x in numbers if x and mpmath.isfinite(x)]
+    return mpmath.workdps(mpmath.mp.dps + 2 * sum(sizes) + 10)
+
+
+# ------------------------------------------------------------------------ negative binomial
+def mean_of(prediction, log_input):
+    return mpmath.exp(prediction) if log_input else prediction
+
+
+def negative_binomial(prediction, target, r, *, log_input=True, full=False):
+    if mpmath.isnan(prediction) or not r > 0 or (prediction < 0 and not log_input):
+        return NAN
+    if prediction == INFINITY:
+        return INFINITY
+    mean = mean_of(prediction, log_input)
+    if mean == 0 and target > 0:
+        return INFINITY
+    with enough(mean, r):
+        rising = mpmath.loggamma(target + r) - mpmath.loggamma(r)
+        rate = r * mpmath.log1p(mean / r) - times(target, mpmath.log(mean) - mpmath.log(r + mean))
+        return rate - rising + (mpmath.loggamma(target + 1) if full else 0)
+
+
+def negative_binomial_slopes(prediction, target, r, *, log_input=True, full=False):
+    if not mpmath.isfinite(prediction) or (prediction < 0 and not log_input):
+        return NAN, NAN
+    mean = mean_of(prediction, log_input)
+    with enough(mean, r):
+        by_log = (mean - target) * r / (r + mean)
+        if mean == 0:
+            by_mean = mpf(1) if target == 0 else -INFINITY
+        else:
+            by_mean = by_log / mean
+        rising = mpmath.digamma(target + r) - mpmath.digamma(r)
+        by_size = mpmath.log1p(mean / r) + (target - mean) / (r + mean) - rising
+        return by_log if log_input else by_mean, by_size
+
+
+def torch_negative_binomial(predictions, targets, r, *, log_input=True, full=False):
+    import torch
+
+    means = np.exp(predictions) if log_input else predictions
+    law = torch.distributions.NegativeBinomial(torch.tensor(r), torch.tensor(means / (r + means)))
+    found = -law.log_prob(torch.tensor(targets)).numpy()
+    constant = torch.lgamma(torch.tensor(targets) + 1).numpy()
+    return found if full else found - constant
+
+
+register(
+    tw.negative_binomial_nll_loss, LOG_RATE, COUNT, POSITIVE,
+    reference=negative_binomial,
+    options=({}, {"full": True}),
+    hostile=((6.9, 1000.0, 1e6), (2.833213344056216, 17.0, 1e30), (0.5, 2.0, 1e-30)),
+    exact_slopes=negative_binomial_slopes,
+    peers=(Peer("torch", torch_negative_binomial),),
+)  # fmt: skip
+register(
+    tw.negative_binomial_nll_loss, NONNEGATIVE, COUNT, POSITIVE,
+    variant="means",
+    reference=negative_binomial,
+    options=({"log_input": False}, {"log_input": False, "full": True}),
+    hostile=((1000.5, 1000.0, 1e6), (17.0, 17.0, 1e30), (-1.0, 0.0, 1.0), (2.0, 17.0, 1e-30)),
+    exact_slopes=negative_binomial_slopes,
+    peers=(Peer("torch", torch_negative_binomial),),
+)  # fmt: skip
