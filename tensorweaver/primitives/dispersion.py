@@ -18,6 +18,8 @@ POSITIVE = (0.3, 4.0)
 REAL = (-3.0, 3.0)
 ROOT_OF_LARGE = 1e8
 """Its square has no digits left for 1, and is within the range of numbers."""
+SMALL = 1e-8
+"""Below it, a third term of a series is below the last digit of double precision."""
 FAR = 80.0
 """A logarithm of numbers that are nothing beside most others, or most others beside them."""
 
@@ -26,6 +28,15 @@ def log1p_quotient(xp: Any, x: Any, y: Any) -> Any:
     """`log(1 + x / y)`, where the quotient may leave the range of numbers."""
     root = xp.sqrt(x) / xp.sqrt(y)
     return xp.where(root > ROOT_OF_LARGE, 2.0 * xp.log(root), xp.log1p(x / y))
+
+
+def scaled_log1p(xp: Any, x: Any, y: Any, r: Any) -> Any:
+    """`r log(1 + x / y)` for `r` up to `y`: of a quotient that may be too small to keep its digits
+    the first terms of the series.
+    """
+    quotient = x / y
+    near = x * (r / y) * (1.0 - 0.5 * quotient)
+    return xp.where(quotient < SMALL, near, r * log1p_quotient(xp, x, y))
 
 
 def log_of_sums(xp: Any, x: Any, y: Any, r: Any) -> Any:
@@ -49,14 +60,22 @@ def known(xp: Any, value: Any, x: Any, r: Any) -> Any:
 # ------------------------------------------------------------------------------- from the mean
 def dispersed_divergence(xp: Any, x: Any, y: Any, r: Any) -> Any:
     surplus = xp.multiply_no_nan(log_of_shares(xp, x, y, r), x)
-    value = xp.where(x == 0, r * log1p_quotient(xp, y, r), surplus + r * log_of_sums(xp, y, x, r))
+    distance = scaled_log1p(xp, xp.abs(x - y), r + xp.minimum(x, y), r)
+    apart = surplus + xp.where(x > y, -distance, distance)
+    value = xp.where(x == 0, scaled_log1p(xp, y, r, r), apart)
     return known(xp, xp.where(y < 0, math.nan, xp.where(y == math.inf, y, value)), x, r)
 
 
 def dispersed_cost(xp: Any, x: Any, y: Any, r: Any) -> Any:
-    gain = xp.multiply_no_nan(xp.log(y) - log_of_sums(xp, y, x, r), x)
-    value = r * log1p_quotient(xp, y, r) - (gain - xp.log1p_excess(x, r))
+    value = cost(xp, x, y, xp.log(y), r)
     return known(xp, xp.where(y < 0, math.nan, xp.where(y == math.inf, y, value)), x, r)
+
+
+def cost(xp: Any, x: Any, y: Any, log_y: Any, r: Any) -> Any:
+    """`r log(1 + y / r) - x log(y (r + x) / (r + y))`, and what is left for large `r`."""
+    above = xp.log(r + x) - log1p_quotient(xp, r, y)
+    each = xp.where(y >= r, above, log_y - log_of_sums(xp, y, x, r))
+    return scaled_log1p(xp, y, r, r) - (xp.multiply_no_nan(each, x) - xp.log1p_excess(x, r))
 
 
 def by_mean(xp: Any, g: Any, x: Any, y: Any, r: Any) -> Any:
@@ -84,9 +103,7 @@ def dispersed_divergence_of_log(xp: Any, x: Any, z: Any, r: Any) -> Any:
 def dispersed_cost_of_log(xp: Any, x: Any, z: Any, r: Any) -> Any:
     gain = xp.multiply_no_nan(xp.log(r + x) - xp.softplus(xp.log(r) - z), x)
     beyond = r * xp.softplus(z - xp.log(r)) - (gain - xp.log1p_excess(x, r))
-    mean = xp.exp(z)
-    gain = xp.multiply_no_nan(z - log_of_sums(xp, mean, x, r), x)
-    near = r * log1p_quotient(xp, mean, r) - (gain - xp.log1p_excess(x, r))
+    near = cost(xp, x, xp.exp(z), z, r)
     return known(xp, xp.where(xp.abs(z) > FAR, beyond, near), x, r)
 
 
@@ -98,7 +115,10 @@ def of_log_by_mean(xp: Any, g: Any, x: Any, z: Any, r: Any) -> Any:
     """`(y - x) r / (r + y)`; of large `y` by the inverse, which does not overflow."""
     inverse, mean = xp.exp(-xp.maximum(z, FAR)), xp.exp(xp.minimum(z, FAR))
     above = r / (1.0 + r * inverse) * (1.0 - x * inverse)
-    slope = xp.where(z > FAR, above, (mean - x) * (r / (r + mean)))
+    share = r / (r + mean)
+    large = (mean > r) & (mean > 1)  # where the share may be too small to keep its digits
+    near = xp.where(large, (mean - x) / (r + mean) * r, (mean - x) * share)
+    slope = xp.where(z > FAR, above, near)
     return g * known(xp, slope, x, r)
 
 

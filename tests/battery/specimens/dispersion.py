@@ -16,10 +16,12 @@ def times(factor, x):
     return mpf(0) if factor == 0 else factor * x
 
 
-def enough(*numbers):
-    """Digits for differences of second order of numbers as far apart as these."""
-    sizes = [abs(int(mpmath.log10(x))) for x in numbers if x and mpmath.isfinite(x)]
-    return mpmath.workdps(mpmath.mp.dps + 2 * sum(sizes) + 10)
+def rising(function, r, target):
+    """`function(r + target) - function(r)`, with digits for what is of second order in `1 / r`."""
+    if target == 0:
+        return mpf(0)
+    with mpmath.workdps(60 + 3 * max(0, int(mpmath.log10(r)))):
+        return function(r + target) - function(r)
 
 
 # ------------------------------------------------------------------------ negative binomial
@@ -35,25 +37,33 @@ def negative_binomial(prediction, target, r, *, log_input=True, full=False):
     mean = mean_of(prediction, log_input)
     if mean == 0 and target > 0:
         return INFINITY
-    with enough(mean, r):
-        rising = mpmath.loggamma(target + r) - mpmath.loggamma(r)
-        rate = r * mpmath.log1p(mean / r) - times(target, mpmath.log(mean) - mpmath.log(r + mean))
-        return rate - rising + (mpmath.loggamma(target + 1) if full else 0)
+    rate = r * mpmath.log1p(mean / r) - times(target, mpmath.log(mean) - mpmath.log(r + mean))
+    constant = rising(mpmath.loggamma, mpf(1), target) if full else 0
+    return rate - rising(mpmath.loggamma, r, target) + constant
 
 
 def negative_binomial_slopes(prediction, target, r, *, log_input=True, full=False):
     if not mpmath.isfinite(prediction) or (prediction < 0 and not log_input):
         return NAN, NAN
     mean = mean_of(prediction, log_input)
-    with enough(mean, r):
-        by_log = (mean - target) * r / (r + mean)
-        if mean == 0:
-            by_mean = mpf(1) if target == 0 else -INFINITY
-        else:
-            by_mean = by_log / mean
-        rising = mpmath.digamma(target + r) - mpmath.digamma(r)
-        by_size = mpmath.log1p(mean / r) + (target - mean) / (r + mean) - rising
-        return by_log if log_input else by_mean, by_size
+    by_log = (mean - target) * r / (r + mean)
+    known = by_log / mean if mean else mpf(1) if target == 0 else -INFINITY
+    by_size = mpmath.log1p(mean / r) + (target - mean) / (r + mean)
+    by_size -= rising(mpmath.digamma, r, target)
+    return by_log if log_input else known, by_size
+
+
+def negative_binomial_terms(prediction, target, r, *, log_input=True, full=False):
+    """The value is 0 somewhere but where `full`, the slope by the size always."""
+    mean = mean_of(prediction, log_input)
+    if not mean > 0 or not mpmath.isfinite(mean):
+        return None
+    gain = times(target, mpmath.log(mean) - mpmath.log(r + mean))
+    of_value = rising(mpmath.loggamma, r, target) + times(target, mpmath.log(r / (r + mean)))
+    w = (target - mean) / (r + mean)
+    with mpmath.workdps(mpmath.mp.dps * 2):
+        of_size = w - mpmath.log1p(w)
+    return (0 if full else max(abs(gain), abs(of_value))), 0, of_size
 
 
 def torch_negative_binomial(predictions, targets, r, *, log_input=True, full=False):
@@ -72,6 +82,7 @@ register(
     options=({}, {"full": True}),
     hostile=((6.9, 1000.0, 1e6), (2.833213344056216, 17.0, 1e30), (0.5, 2.0, 1e-30)),
     exact_slopes=negative_binomial_slopes,
+    terms=negative_binomial_terms,
     peers=(Peer("torch", torch_negative_binomial),),
 )  # fmt: skip
 register(
@@ -81,5 +92,6 @@ register(
     options=({"log_input": False}, {"log_input": False, "full": True}),
     hostile=((1000.5, 1000.0, 1e6), (17.0, 17.0, 1e30), (-1.0, 0.0, 1.0), (2.0, 17.0, 1e-30)),
     exact_slopes=negative_binomial_slopes,
+    terms=negative_binomial_terms,
     peers=(Peer("torch", torch_negative_binomial),),
 )  # fmt: skip
