@@ -85,6 +85,7 @@ from tensorweaver.losses.counts import (
     poisson_nll_loss,
     tweedie_deviance_loss,
     tweedie_nll_loss,
+    zero_inflated_poisson_nll_loss,
 )
 from tensorweaver.losses.divergence import (
     distillation_loss,
@@ -346,4 +347,5 @@ __all__ = [
     "use_validation",
     "welsch_loss",
     "wing_loss",
+    "zero_inflated_poisson_nll_loss",
 ]

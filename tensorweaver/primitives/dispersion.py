@@ -130,6 +130,33 @@ def of_log_by_size(xp: Any, g: Any, x: Any, z: Any, r: Any) -> Any:
     return xp.where(z > FAR, g * known(xp, below + ratio, x, r), near)
 
 
+# ------------------------------------------------------------------------------ more zeros
+def inflated_zero_cost(xp: Any, z: Any, logit: Any) -> Any:
+    """`log(1 + (1 - exp(-y)) / (exp(logit) + exp(-y)))`, and where both are small the difference of
+    two logarithms of opposite signs.
+    """
+    mean = xp.exp(z)
+    decay = xp.exp(-xp.abs(logit))
+    others = xp.where(logit > 0, 1.0 + xp.exp(-mean) * decay, xp.exp(-mean) + decay)
+    near = xp.log1p(-xp.expm1(-mean) * xp.where(logit > 0, decay, 1.0) / others)
+    far = xp.softplus(logit) - xp.logaddexp(logit, -mean)
+    return xp.where((mean > 1) & (logit < -1), far, near)
+
+
+def inflated_zero_by_log(xp: Any, g: Any, z: Any, logit: Any) -> Any:
+    """`y sigmoid(-logit - y)`, by halves where only the product keeps its digits."""
+    mean = xp.exp(z)
+    half = xp.exp(-0.5 * xp.maximum(mean + logit, 0.0))
+    slope = mean * half * half / (1.0 + xp.exp(-xp.abs(mean + logit)))
+    return g * xp.where(mean == math.inf, 0.0, slope)
+
+
+def inflated_zero_by_logit(xp: Any, g: Any, z: Any, logit: Any) -> Any:
+    """`sigmoid(logit) - sigmoid(logit + y)`."""
+    mean = xp.exp(z)
+    return g * (xp.expm1(-mean) * xp.sigmoid(logit + mean) * xp.sigmoid(-logit))
+
+
 # fmt: off
 DISPERSION = (
     # the integral of (x - t) / (t + t**2 / r) from y to x
@@ -155,5 +182,10 @@ DISPERSION = (
                lambda xp, g, out, x, z, r: of_log_by_mean(xp, g, x, z, r),
                lambda xp, g, out, x, z, r: of_log_by_size(xp, g, x, z, r)),
               formula=dispersed_cost_of_log, domain=(POSITIVE, REAL, POSITIVE)),
+    # softplus(logit) - log(exp(logit) + exp(-y)) of y = exp(z)
+    Primitive("inflated_zero_cost",
+              (lambda xp, g, out, z, logit: inflated_zero_by_log(xp, g, z, logit),
+               lambda xp, g, out, z, logit: inflated_zero_by_logit(xp, g, z, logit)),
+              formula=inflated_zero_cost, domain=(REAL,)),
 )
 # fmt: on

@@ -8,6 +8,7 @@ from tensorweaver.losses.counts.normal import beta_nll_loss, gaussian_nll_loss, 
 from tensorweaver.losses.counts.poisson import poisson_deviance_loss, poisson_nll_loss
 from tensorweaver.losses.counts.scores import crps_gaussian_loss, interval_score_loss
 from tensorweaver.losses.counts.tweedie import tweedie_deviance_loss, tweedie_nll_loss
+from tensorweaver.losses.counts.zero_inflated import zero_inflated_poisson_nll_loss
 
 __all__ = [
     "beta_nll_loss",
@@ -24,6 +25,7 @@ __all__ = [
     "poisson_nll_loss",
     "tweedie_deviance_loss",
     "tweedie_nll_loss",
+    "zero_inflated_poisson_nll_loss",
 ]
 
 PEERS = {

@@ -5,7 +5,7 @@ import numpy as np
 from mpmath import mpf
 
 import tensorweaver as tw
-from tests.battery.draws import COUNT, LOG_RATE, NONNEGATIVE, POSITIVE
+from tests.battery.draws import COUNT, LOG_RATE, LOGIT, NONNEGATIVE, POSITIVE
 from tests.battery.specimen import Peer, register
 
 NAN, INFINITY = mpf("nan"), mpf("inf")
@@ -94,4 +94,61 @@ register(
     exact_slopes=negative_binomial_slopes,
     terms=negative_binomial_terms,
     peers=(Peer("torch", torch_negative_binomial),),
+)  # fmt: skip
+
+
+# ----------------------------------------------------------------------------- zero-inflated
+def softplus(x):
+    return mpmath.log1p(mpmath.exp(x)) if x != INFINITY else x
+
+
+def zero_inflated(prediction, target, logit, *, full=False):
+    if mpmath.isnan(prediction) or mpmath.isnan(logit):
+        return NAN
+    rate = mpmath.exp(prediction)
+    if target > 0:
+        poisson = rate if prediction == INFINITY else rate - target * prediction
+        constant = rising(mpmath.loggamma, mpf(1), target) if full else 0
+        return softplus(logit) + poisson + constant
+    if logit == INFINITY:
+        return mpf(0)
+    likelihood = mpmath.exp(logit) + mpmath.exp(-rate)
+    return softplus(logit) - mpmath.log(likelihood) if likelihood else INFINITY
+
+
+def zero_inflated_slopes(prediction, target, logit, *, full=False):
+    if not (mpmath.isfinite(prediction) and mpmath.isfinite(logit)):
+        return NAN, NAN
+    rate = mpmath.exp(prediction)
+    if target > 0:
+        return rate - target, 1 / (1 + mpmath.exp(-logit))
+    other = 1 / (1 + mpmath.exp(logit + rate))
+    by_logit = mpmath.expm1(-rate) * (1 - other) / (1 + mpmath.exp(logit))
+    return rate * other, by_logit
+
+
+def zero_inflated_terms(prediction, target, logit, *, full=False):
+    """Poisson's part is negative where the target is large."""
+    if full or not target > 0 or not mpmath.isfinite(prediction):
+        return None
+    return max(target * abs(prediction), mpmath.exp(prediction)), 0, 0
+
+
+def published_zero_inflated(predictions, targets, logits, *, full=False):
+    """As Lambert writes it."""
+    share, rate = 1 / (1 + np.exp(-logits)), np.exp(predictions)
+    counted = -np.log(1 - share) + rate - targets * predictions
+    known = np.vectorize(lambda y: float(mpmath.loggamma(y + 1)))(targets) if full else 0.0
+    zero = -np.log(share + (1 - share) * np.exp(-rate))
+    return np.where(targets == 0, zero, counted + known)
+
+
+register(
+    tw.zero_inflated_poisson_nll_loss, LOG_RATE, COUNT, LOGIT,
+    reference=zero_inflated,
+    options=({}, {"full": True}),
+    hostile=((1.0, 0.0, -1.5), (0.5, 0.0, -0.5), (4.0, 0.0, 30.0), (6.5, 0.0, -600.0)),
+    exact_slopes=zero_inflated_slopes,
+    terms=zero_inflated_terms,
+    peers=(Peer("numpy", published_zero_inflated),),
 )  # fmt: skip
