@@ -80,10 +80,12 @@ from tensorweaver.losses.counts import (
     gaussian_nll_loss,
     interval_score_loss,
     laplace_nll_loss,
+    negative_binomial_nll_loss,
     poisson_deviance_loss,
     poisson_nll_loss,
     tweedie_deviance_loss,
     tweedie_nll_loss,
+    zero_inflated_poisson_nll_loss,
 )
 from tensorweaver.losses.divergence import (
     distillation_loss,
@@ -300,6 +302,7 @@ __all__ = [
     "multiclass_perceptron_loss",
     "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
+    "negative_binomial_nll_loss",
     "nll_loss",
     "no_grad",
     "nt_xent_loss",
@@ -352,4 +355,5 @@ __all__ = [
     "use_validation",
     "welsch_loss",
     "wing_loss",
+    "zero_inflated_poisson_nll_loss",
 ]

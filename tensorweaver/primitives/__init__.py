@@ -3,6 +3,7 @@ tests.
 """
 
 from tensorweaver.primitives.differences import DIFFERENCES
+from tensorweaver.primitives.dispersion import DISPERSION
 from tensorweaver.primitives.divergences import DIVERGENCES
 from tensorweaver.primitives.elementwise import ELEMENTWISE, PREDICATES
 from tensorweaver.primitives.gamma import GAMMA
@@ -23,6 +24,7 @@ TABLES = (
     DIFFERENCES,
     GAMMA,
     DIVERGENCES,
+    DISPERSION,
     NORMAL,
 )
 """The rows by theme; each name stands in one of them."""

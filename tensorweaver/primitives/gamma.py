@@ -17,6 +17,8 @@ __all__ = ["DIGAMMA", "GAMMA", "LGAMMA", "horner"]
 
 STIRLING_FROM = 8
 POSITIVE = (0.3, 6.0)
+ROOT_OF_LARGE = 1e8
+"""Its square has no digits left for 1."""
 
 LGAMMA = (
     -7.760660152513446e-06, 1.2140008083973407e-05, -8.355075869795273e-06, 1.3186019073996835e-05,
@@ -48,6 +50,22 @@ REST_HIGH = (
     -0.0003161367844356042, 0.000245029160094883, 8.519472001191486e-05, -0.00043952016100277876,
     0.00037110040606093246, 0.0006625926221920151, -0.0024858135554158595, -0.0014048745986255894,
     0.08314551717587729,
+)  # fmt: skip
+"""The same in powers of 1/x - HIGH for x from 2.5 to 8."""
+SLOPE_LOW = (
+    2.4730050557949593e-05, -8.668010176898116e-06, -2.6250705680204143e-05, 5.118202626659439e-05,
+    -6.804262174805854e-05, 6.801987181915952e-05, -3.391638340416393e-05, -4.740336213374754e-05,
+    0.00017352580142898823, -0.0003039539537959196, 0.00032476117901101523, -1.3777668294938782e-05,
+    -0.0009275338307608491, 0.0025199377991214677, -0.0028887277471520943, -0.008347134003954308,
+    0.07991911816404416,
+)  # fmt: skip
+"""-x**2 times the slope of stirling_rest(x), in powers of 1/x - LOW for x from 1 to 2.5, highest
+first."""
+SLOPE_HIGH = (
+    0.0002108694419557659, 0.005201840829476312, -0.004947622751311379, 0.001402352512033341,
+    0.0016837409390308858, -0.0026094129021589233, 0.0012963444067353297, 0.0010465960564397306,
+    -0.0025029392761312733, 0.0012786318509912886, 0.003040025915124919, -0.006935648976317172,
+    -0.004114801313844505, 0.08277673759373809,
 )  # fmt: skip
 """The same in powers of 1/x - HIGH for x from 2.5 to 8."""
 LOW, HIGH, BETWEEN = 0.7, 0.2625, 2.5
@@ -113,12 +131,62 @@ def log_factorial(xp: Any, x: Any) -> Any:
 def log_factorial_excess(xp: Any, x: Any) -> Any:
     """`log(x!) - x log(x) + x`, what Stirling's `log(2 pi x) / 2` comes near."""
     near = xp.log_factorial(x) - (xp.xlogy(x, x) - x)
-    inverse = 1.0 / x
-    rest = inverse * xp.where(
-        x < BETWEEN, horner(inverse - LOW, REST_LOW), horner(inverse - HIGH, REST_HIGH)
-    )
-    far = 0.5 * xp.log(x) + (HALF_LOG_TAU + xp.where(x < STIRLING_FROM, rest, stirling_rest(x)))
+    far = 0.5 * xp.log(x) + (HALF_LOG_TAU + rest_above_one(xp, x))
     return xp.where(x >= 1, xp.where(x == math.inf, x, far), near)
+
+
+def log_factorial_excess_slope(xp: Any, g: Any, out: Any, x: Any) -> Any:
+    """`digamma(1 + x) - log(x)`."""
+    far = 0.5 / x - fall_above_one(xp, x)
+    return g * xp.where(x >= 1, far, xp.digamma(1.0 + x) - xp.log(x))
+
+
+def rest_above_one(xp: Any, x: Any) -> Any:
+    """`stirling_rest(x)`, from 1 on."""
+    inverse = 1.0 / x
+    low, high = horner(inverse - LOW, REST_LOW), horner(inverse - HIGH, REST_HIGH)
+    between = inverse * xp.where(x < BETWEEN, low, high)
+    return xp.where(x < STIRLING_FROM, between, stirling_rest(x))
+
+
+def fall_above_one(xp: Any, x: Any) -> Any:
+    """`log(x) - 1 / (2 x) - digamma(x)`, by which `rest_above_one` falls."""
+    inverse = 1.0 / x
+    low, high = horner(inverse - LOW, SLOPE_LOW), horner(inverse - HIGH, SLOPE_HIGH)
+    between = inverse * (inverse * xp.where(x < BETWEEN, low, high))
+    return xp.where(x < STIRLING_FROM, between, series(x, lambda k: 1 / (2 * k)))
+
+
+def rest_of(xp: Any, x: Any) -> Any:
+    """`stirling_rest(x)`, of any positive number."""
+    near = xp.log_factorial_excess(x) - (0.5 * xp.log(x) + HALF_LOG_TAU)
+    return xp.where(x >= 1, rest_above_one(xp, xp.maximum(x, 1.0)), near)
+
+
+def fall_of(xp: Any, x: Any) -> Any:
+    """`fall_above_one`, of any positive number."""
+    above = fall_above_one(xp, xp.where(x < 1, 1.0 + x, x))
+    step = 0.5 / (1.0 + x) + (0.5 / x - xp.log1p(1.0 / x))
+    return above + xp.where(x < 1, step, 0.0)
+
+
+def rising_rest(xp: Any, x: Any, y: Any) -> Any:
+    """`(x + y) log(x + y) - x log(x) - y - (lgamma(x + y) - lgamma(x))`: what is left of the
+    logarithm of `x (x + 1) ... (x + y - 1)` beside its largest terms.
+    """
+    root = xp.sqrt(y) / xp.sqrt(x)
+    half = xp.where(root > ROOT_OF_LARGE, xp.log(root), 0.5 * xp.log1p(y / x))
+    return xp.where(y == 0, 0.0 * x, half + (rest_of(xp, x) - rest_of(xp, x + y)))
+
+
+def rising_rest_by_x(xp: Any, g: Any, x: Any, y: Any) -> Any:
+    total = x + y
+    return -g * (y / total * (0.5 / x) + (fall_of(xp, x) - fall_of(xp, total)))
+
+
+def rising_rest_by_y(xp: Any, g: Any, x: Any, y: Any) -> Any:
+    total = x + y
+    return g * (0.5 / total + fall_of(xp, total))
 
 
 def digamma(xp: Any, x: Any) -> Any:
@@ -167,7 +235,11 @@ GAMMA = (
               (lambda xp, g, out, x: g * xp.digamma(1.0 + x),),
               formula=log_factorial, domain=(POSITIVE,)),
     Primitive("log_factorial_excess",
-              (lambda xp, g, out, x: g * (xp.digamma(1.0 + x) - xp.log(x)),),
+              (log_factorial_excess_slope,),
               formula=log_factorial_excess, domain=(POSITIVE,)),
+    Primitive("rising_rest",
+              (lambda xp, g, out, x, y: rising_rest_by_x(xp, g, x, y),
+               lambda xp, g, out, x, y: rising_rest_by_y(xp, g, x, y)),
+              formula=rising_rest, domain=(POSITIVE,)),
 )
 # fmt: on

@@ -22,10 +22,13 @@ OVER_CLASSES = 8
 
 
 class Exact(NamedTuple):
-    """A true result, and how much a step of one ulp in every input could change it."""
+    """A true result, how much a step of one ulp in every input could change it, and how large the
+    terms are that it is the difference of: ulp are counted at the size of these.
+    """
 
     want: mpf
     allowance: mpf
+    scale: mpf = mpf(0)
 
 
 # ------------------------------------------------------------------------------- the truth
@@ -107,7 +110,8 @@ def ulp_error(got, exact, dtype):
     if mpmath.isinf(want):
         return 0.0 if got == want else np.inf
     error = abs(within_range(got, dtype) - within_range(want, dtype))
-    return float(max(error - exact.allowance, 0) / spacing(want, dtype))
+    size = max(abs(want), exact.scale)
+    return float(max(error - exact.allowance, 0) / spacing(size, dtype))
 
 
 def assert_accurate(got, exact, dtype, *, limit, describe=lambda i: f"element {i}"):

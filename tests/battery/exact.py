@@ -87,11 +87,13 @@ def known_slopes(slopes, at, options, wrt):
 
 
 # ------------------------------------------------------------------------------ one element
-def exact_element(reference, arguments, options, dtype, *, fixed=(), slopes=None, wrt=(0,)):
+def exact_element(
+    reference, arguments, options, dtype, *, fixed=(), slopes=None, terms=None, wrt=(0,)
+):
     """Value and slopes by the arguments `wrt`, each with what moving the arguments by a step
     changes.
 
-    `slopes`, where given, knows the slopes; arguments at the places `fixed` are not moved.
+    `slopes`, where given, knows the slopes, and `terms` the sizes of what cancels; arguments at the places `fixed` are not moved.
     """
     with digits(dtype):
         numbers = [mpf(float(x)) for x in arguments]
@@ -115,7 +117,9 @@ def exact_element(reference, arguments, options, dtype, *, fixed=(), slopes=None
             for i, want in enumerate(wants):
                 by_this = [abs(other[i] - want) for other in others]
                 changes[i] += max((c for c in by_this if mpmath.isfinite(c)), default=mpf(0))
-        return [Exact(want, change) for want, change in zip(wants, changes, strict=True)]
+        sizes = (terms and terms(*numbers, **options)) or [mpf(0)] * len(wants)
+        scales = [mpf(0) if not mpmath.isfinite(s) else abs(s) for s in map(number, sizes)]
+        return [Exact(*each) for each in zip(wants, changes, scales, strict=True)]
 
 
 # ------------------------------------------------------------------------------------ a row

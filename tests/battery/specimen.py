@@ -82,6 +82,10 @@ class Specimen:
         `exact_slopes(*arguments, **options)`: the gradient by the first argument, where differences
         cannot find it (at infinities and ties of a maximum): a number, or a list for a row; a tuple
         of them for several arguments. Where it gives None, differences do.
+    terms
+        For pointwise losses, where value or slope is 0 between large terms: `terms(*arguments,
+        **options)`, the size of the terms, of the value and of each slope; ulp are counted at it.
+        None, or 0, where the result itself is judged.
     limit
         How many ulp beyond what its inputs allow a result may be off; None for the usual. Or
         `limit(options)`, one of these for each set of options.
@@ -115,6 +119,7 @@ class Specimen:
     hostile: tuple[tuple[Any, ...], ...] = ()
     avoid: Callable[..., bool] = lambda *_arguments: False
     exact_slopes: Callable[..., Any] | None = None
+    terms: Callable[..., tuple[Any, ...] | None] | None = None
     limit: float | Callable[[Mapping[str, Any]], float | None] | None = None
     second: bool | Callable[[Mapping[str, Any]], bool] = True
     peers: tuple[Peer, ...] = ()

@@ -68,9 +68,12 @@ def test_value_and_gradient_of_elements(case, dtype, random):
     reference = by_name(specimen.reference, specimen)
     slopes_of = by_name(specimen.exact_slopes, specimen)
     exact = [
-        exact_element(reference, point, plain, dtype, slopes=slopes_of, wrt=places(case))
+        exact_element(
+            reference, point, plain, dtype,
+            slopes=slopes_of, terms=by_name(specimen.terms, specimen), wrt=places(case),
+        )
         for point in zip(*columns, strict=True)
-    ]
+    ]  # fmt: skip
 
     def describe(i):
         return f"{case.id} at {[float(c[i]) for c in columns]}"

@@ -91,7 +91,8 @@ def elementwise_loss(name, arity):
             return getattr(xp, name)(x) * y
         if name == "scaled_expm1":
             return xp.scaled_expm1(x, -0.5) * y
-        return getattr(xp, name)(x, y, *([1.5] if arity > 2 else []))
+        third = x + 1.0 if VOCABULARY[name].rules[-1] else 1.5
+        return getattr(xp, name)(x, y, *([third] if arity > 2 else []))
 
     return elementwise_loss
 

@@ -72,3 +72,32 @@ def test_the_slope_of_trigamma_is_there():
     assert rule is not None
     slopes = rule(XP, 1.0, None, x)
     np.testing.assert_allclose(slopes, [float(mpmath.polygamma(2, a)) for a in x], rtol=1e-14)
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-5, 0.3, 1.7, 6.0, 40.0, 1e6, 1e15, 1e300])
+def test_rising_rest_is_exact_for_all_sizes(size):
+    """The slope by a large size is of second order in its inverse."""
+    counts = np.asarray([1.0, 2.0, 17.0, 1000.0])
+    from tensorweaver.primitives import VOCABULARY
+
+    rule = VOCABULARY["rising_rest"].rules[0]
+    assert rule is not None
+    sizes = np.full(4, size)
+    with mpmath.workdps(50 + 3 * max(0, round(np.log10(size)))):
+        r = mpf(size)
+        values, slopes = [], []
+        for y in map(mpf, counts):
+            total = r + y
+            logs = total * mpmath.log(total) - r * mpmath.log(r) - y
+            values.append(logs - mpmath.loggamma(total) + mpmath.loggamma(r))
+            change = mpmath.digamma(r) - mpmath.digamma(total)
+            slopes.append(change + mpmath.log(total) - mpmath.log(r))
+        np.testing.assert_allclose(XP.rising_rest(sizes, counts), list(map(float, values)), 4e-15)
+        np.testing.assert_allclose(
+            rule(XP, 1.0, None, sizes, counts), list(map(float, slopes)), 4e-15
+        )
+
+
+def test_rising_rest_of_nothing_is_nothing():
+    sizes = np.asarray([1e-300, 0.5, 3.0, 1e300])
+    np.testing.assert_array_equal(XP.rising_rest(sizes, np.zeros(4)), np.zeros(4))
