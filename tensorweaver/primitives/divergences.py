@@ -21,8 +21,6 @@ ROOT_OF_USUAL = 1e15
 NEAR = 0.3
 """Up to which `(x - y) / (x + y)` a divergence is a power series."""
 TERMS = 36
-EXCESS = tuple(1 / math.factorial(k + 2) for k in reversed(range(18)))
-"""(exp(x) - 1 - x) / x**2, highest power first."""
 
 
 def log_ratio(xp: Any, x: Any, y: Any) -> Any:
@@ -115,11 +113,6 @@ def scaled_expm1(xp: Any, x: Any, rate: float) -> Any:
     return x if rate == 0 else xp.expm1(rate * x) / rate
 
 
-def expm1mx(xp: Any, x: Any) -> Any:
-    near = x * x * horner(x, EXCESS)
-    return xp.where(xp.abs(x) < 1, near, xp.expm1(x) - x)
-
-
 # fmt: off
 DIVERGENCES = (
     # the integral of t**-p from y to x
@@ -138,7 +131,5 @@ DIVERGENCES = (
     Primitive("scaled_expm1",
               (lambda xp, g, out, x, rate: g if rate == 0 else g * xp.exp(rate * x), None),
               formula=scaled_expm1, domain=(REAL, REAL)),
-    # exp(x) - 1 - x
-    Primitive("expm1mx", (lambda xp, g, out, x: g * xp.expm1(x),), formula=expm1mx),
 )
 # fmt: on
