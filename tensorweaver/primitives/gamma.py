@@ -86,7 +86,8 @@ def horner(x: Any, coefficients: tuple[float, ...]) -> Any:
 def series(x: Any, weight: Any) -> Any:
     """`sum(B(2k) weight(k) / x**2k)`, from k = 1."""
     terms = [b * weight(k) for k, b in enumerate(BERNOULLI, start=1)]
-    squared = 1.0 / (x * x)
+    inverse = 1.0 / x
+    squared = inverse * inverse
     return squared * horner(squared, tuple(reversed(terms)))
 
 

@@ -9,18 +9,17 @@ which is exactly one, never enters it: with `u = x - max(x)`, `log(sum(exp(u))) 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from tensorweaver.primitives.gamma import horner
 from tensorweaver.primitives.primitive import Primitive
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 __all__ = ["STABLE"]
 
 UNIT = (0.05, 0.95)
 LOGIT = (-4.0, 4.0)
-LEAST_NEAR = -0.6  # from where on log1pmx is a series
+EXPM1MX = tuple(1 / math.factorial(k + 2) for k in reversed(range(18)))
+"""(exp(x) - 1 - x) / x**2 in powers of x, highest first."""
 
 
 # ------------------------------------------------------------------------------------------------ elementwise
@@ -54,31 +53,16 @@ def xlog1py(xp: Any, x: Any, y: Any) -> Any:
     return xp.where(x == 0, 0.0, x * xp.log1p(y))
 
 
-def polynomial(x: Any, coefficients: Iterable[float]) -> Any:
-    """`c0 + c1 x + c2 x**2 + ...`"""
-    value: Any = 0.0
-    for coefficient in reversed(tuple(coefficients)):
-        value = value * x + coefficient
-    return value
-
-
 def expm1mx(xp: Any, x: Any) -> Any:
     """`exp(x) - 1 - x`, which is `x**2 / 2` near 0, where three numbers of that size cancel."""
-    series = x * (x * polynomial(x, (1 / math.factorial(n) for n in range(2, 19))))
+    series = x * (x * horner(x, EXPM1MX))
     direct = xp.where(x == math.inf, x, xp.expm1(x) - x)
     return xp.where(xp.abs(x) < 1.0, series, direct)
 
 
 def log1pmx(xp: Any, x: Any) -> Any:
-    """`log(1 + x) - x`, which is `-x**2 / 2` near 0. With `r = x / (2 + x)` it is `2 atanh(r) - x`,
-    and `x = 2 r + r x`, so that only the small rest of atanh meets `r x`.
-    """
-    near = xp.where((x > LEAST_NEAR) & (x < 1.0), x, 0.5)
-    ratio = near / (2.0 + near)
-    square = ratio * ratio
-    rest = 2.0 * square * polynomial(square, (1 / (2 * n + 3) for n in range(22)))
-    direct = xp.where(x == math.inf, -x, xp.log1p(x) - x)
-    return xp.where(near == x, ratio * (rest - near), direct)
+    """`log(1 + x) - x`, which is `-x**2 / 2` near 0."""
+    return -xp.log1p_excess(x, 1.0)
 
 
 # ------------------------------------------------------------------------------------------------------- rows

@@ -93,7 +93,8 @@ def exact_element(
     """Value and slopes by the arguments `wrt`, each with what moving the arguments by a step
     changes.
 
-    `slopes`, where given, knows the slopes, and `terms` the sizes of what cancels; arguments at the places `fixed` are not moved.
+    `slopes`, where given, knows the slopes, and `terms` the sizes of what cancels; arguments at the
+    places `fixed` are not moved.
     """
     with digits(dtype):
         numbers = [mpf(float(x)) for x in arguments]

@@ -294,3 +294,98 @@ def test_stop_gradient_stops_every_derivative():
     assert weighted_loss.grad(x, y) == 18
     assert weighted_loss.hessian_diag(x, y) == 0
     assert weighted_loss.hvp(x, y, np.ones(1)) == 0
+
+
+# ------------------------------------------------------------------------------ negative binomial
+NEGATIVE_BINOMIAL = tw.negative_binomial_nll_loss
+
+
+def by_dispersion(loss, *arrays, **options):
+    return slope(loss, *arrays, **options)[1]
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("r", [0.0, -1.0, NAN])
+def test_a_dispersion_that_is_not_positive_gives_nan(r, full):
+    assert np.isnan(value(NEGATIVE_BINOMIAL, 0.5, 2, r, full=full))
+    assert np.isnan(slope(NEGATIVE_BINOMIAL, 0.5, 2, r, full=full)).all()
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_large_dispersion_is_poissons(full):
+    poisson = "exact" if full else False
+    for prediction, target in ((0.3, 0), (1.5, 4), (6.9, 1000)):
+        expected = value(tw.poisson_nll_loss, prediction, target, full=poisson)
+        found = value(NEGATIVE_BINOMIAL, prediction, target, 1e200, full=full)
+        assert found == pytest.approx(expected, rel=2e-15)
+        by_rate = slope(NEGATIVE_BINOMIAL, prediction, target, 1e200, full=full)[0]
+        assert by_rate == pytest.approx(slope(tw.poisson_nll_loss, prediction, target), rel=1e-15)
+
+
+def test_the_slope_by_a_large_dispersion_is_of_second_order():
+    """`((y - m)**2 - y) / (2 r**2)`, where digamma functions have no digits of it left."""
+    for mean, target in ((2.0, 5.0), (3.0, 0.0), (4.0, 1.0)):
+        found = by_dispersion(NEGATIVE_BINOMIAL, mean, target, 1e12, log_input=False)
+        expected = ((target - mean) ** 2 - target) / 2e24
+        assert found == pytest.approx(expected, rel=1e-10, abs=0)
+
+
+def test_one_trial_of_size_one_is_geometric():
+    mean, count = 2.5, 3
+    expected = -np.log(1 / (1 + mean)) - count * np.log(mean / (1 + mean))
+    found = value(NEGATIVE_BINOMIAL, mean, count, 1, log_input=False, full=True)
+    assert found == pytest.approx(expected, rel=1e-15)
+
+
+def test_negative_binomial_means_of_nothing_and_of_everything():
+    rates = {"log_input": False}
+    assert value(NEGATIVE_BINOMIAL, 0, 0, 2, **rates) == 0
+    assert slope(NEGATIVE_BINOMIAL, 0, 0, 2, **rates) == (1, 0)
+    assert value(NEGATIVE_BINOMIAL, 0, 2, 2, **rates) == INF
+    assert slope(NEGATIVE_BINOMIAL, 0, 2, 2, **rates)[0] == -INF
+    assert np.isnan(value(NEGATIVE_BINOMIAL, -1, 0, 2, **rates))
+    assert value(NEGATIVE_BINOMIAL, -INF, 0, 2) == 0
+    assert value(NEGATIVE_BINOMIAL, INF, 3, 2) == INF
+    assert value(NEGATIVE_BINOMIAL, 1e3, 0, 2) == pytest.approx(2 * (1e3 - np.log(2)))
+
+
+def test_probabilities_of_the_negative_binomial_add_up_to_one():
+    counts = np.arange(400.0)
+    loss = NEGATIVE_BINOMIAL(
+        np.full(400, 1.2), counts, np.full(400, 0.7), full=True, reduction="none"
+    )
+    assert np.exp(-loss).sum() == pytest.approx(1, rel=1e-12)
+
+
+# ------------------------------------------------------------------------------ zero-inflated
+ZERO_INFLATED = tw.zero_inflated_poisson_nll_loss
+
+
+@pytest.mark.parametrize("target", [0, 3])
+def test_without_another_reason_for_zeros_counts_are_poissons(target):
+    found = value(ZERO_INFLATED, 0.5, target, -INF, full=True)
+    assert found == value(tw.poisson_nll_loss, 0.5, target, full="exact")
+
+
+def test_zeros_for_a_certain_reason_cost_nothing():
+    assert value(ZERO_INFLATED, 0.5, 0, INF) == 0
+    assert value(ZERO_INFLATED, 0.5, 1, INF) == INF
+    assert value(ZERO_INFLATED, 1.0, 0, 100.0) == pytest.approx(
+        -np.expm1(-np.e) * np.exp(-100), rel=1e-14, abs=0
+    )
+
+
+def test_negative_counts_are_nan():
+    assert np.isnan(value(ZERO_INFLATED, 0.5, -1, 0))
+    assert np.isnan(value(NEGATIVE_BINOMIAL, 0.5, -1, 1))
+
+
+# ------------------------------------------------------------------------------ binomial
+def test_the_likelihood_of_all_results_is_exact():
+    """Of a thousand trials the likeliest result has a probability that large terms cancel to."""
+    assert value(tw.binomial_nll_loss, 0, 500, 1000, full=True) == pytest.approx(
+        3.679918992094129, rel=4e-16, abs=0
+    )
+    assert value(tw.binomial_nll_loss, 40, 1000, 1000, full=True) == pytest.approx(
+        1000 * np.exp(-40), rel=1e-14, abs=0
+    )

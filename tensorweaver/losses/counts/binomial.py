@@ -6,8 +6,13 @@ from typing import Any
 
 from tensorweaver.backends import array_namespace
 from tensorweaver.loss import pointwise
+from tensorweaver.losses.counts.gamma import FAR as TIMES_EXP_FROM
+from tensorweaver.losses.counts.gamma import times_exp
 
 __all__ = ["binomial_nll_loss"]
+
+FAR = 30.0
+"""A logit from which on the likelihood of an unlikely result is far from that of any other."""
 
 
 @pointwise(domains={"targets": "nonnegative", "trials": "nonnegative"})
@@ -25,6 +30,9 @@ def binomial_nll_loss(logits: Any, targets: Any, trials: Any, *, full: bool = Fa
     Gradient: `(trials - targets) sigmoid(logits) - targets sigmoid(-logits)`, which is `trials
     sigmoid(logits) - targets` without its cancellation. Hessian: `trials sigmoid(logits)
     sigmoid(-logits)`.
+
+    Numerics: with `full` the large terms, which cancel near the best logit, are brought together
+    first: what is left is half the deviance and a rest that depends on the counts alone.
 
     Same as: with `trials=1`, and targets between 0 and 1, `binary_cross_entropy_with_logits_loss`
     and scikit-learn's `HalfBinomialLoss`.
@@ -49,10 +57,24 @@ def binomial_nll_loss(logits: Any, targets: Any, trials: Any, *, full: bool = Fa
     """
     xp = array_namespace(logits)
     failures = trials - targets
-    loss_of_successes = xp.multiply_no_nan(xp.softplus(-logits), targets)
-    loss_of_failures = xp.multiply_no_nan(xp.softplus(logits), failures)
-    loss = loss_of_successes + loss_of_failures
+    loss = times_softplus(xp, targets, -logits) + times_softplus(xp, failures, logits)
     if not full:
         return loss
-    orders = xp.log_factorial(targets) + xp.log_factorial(failures)
-    return loss - (xp.log_factorial(trials) - orders)
+    successes = xp.power_divergence(targets, trials * xp.sigmoid(logits), 1)
+    close = successes + xp.power_divergence(failures, trials * xp.sigmoid(-logits), 1)
+    # Far out nothing cancels, but an expected number may be too small to be divided by.
+    apart = loss - (information(xp, targets, failures) + information(xp, failures, targets))
+    rest = xp.log_factorial_excess(targets) + xp.log_factorial_excess(failures)
+    rest = rest - xp.log_factorial_excess(trials)
+    return xp.where(xp.abs(logits) < FAR, close, apart) + rest
+
+
+def times_softplus(xp: Any, count: Any, x: Any) -> Any:
+    """`count softplus(x)`, which may be a number where `softplus(x)` is too small for one."""
+    usual = xp.multiply_no_nan(xp.softplus(x), count)
+    return xp.where(x < -TIMES_EXP_FROM, times_exp(xp, count, xp.minimum(x, 0.0)), usual)
+
+
+def information(xp: Any, count: Any, others: Any) -> Any:
+    """`count log((count + others) / count)`."""
+    return xp.multiply_no_nan(xp.log1p(others / count), count)

@@ -65,12 +65,15 @@ def tweedie_nll_loss(predictions: Any, targets: Any, *, power: float = 1.5) -> A
 
 
 def gain(xp: Any, predictions: Any, targets: Any, rate: float) -> Any:
-    """`targets expm1(rate predictions) / rate`; beyond `FAR` the 1 is nothing."""
+    """`targets expm1(rate predictions) / rate`, by halves where the exponential or its slope may
+    leave the range of numbers.
+    """
     usual = xp.multiply_no_nan(xp.scaled_expm1(predictions, rate), targets)
     if rate == 0:
         return usual
     exponent = rate * predictions
-    return xp.where(exponent > FAR, times_exp(xp, targets, exponent) / rate, usual)
+    far = (times_exp(xp, targets, exponent) - targets) / rate
+    return xp.where(xp.abs(exponent) > FAR, far, usual)
 
 
 @pointwise

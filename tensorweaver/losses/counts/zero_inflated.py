@@ -19,9 +19,9 @@ def zero_inflated_poisson_nll_loss(
     """Negative log-likelihood of counts that are 0 for a reason of their own with some probability,
     and else Poisson's, from the logarithm of the rate and the logit of that probability.
 
-    Formula: `softplus(zero_logits) - log(exp(zero_logits) + exp(-exp(predictions)))` for a target of
-    0, else `softplus(zero_logits) + exp(predictions) - targets predictions`, and `log(targets!)`
-    where `full`.
+    Formula: `softplus(zero_logits) - log(exp(zero_logits) + exp(-exp(predictions)))` for a target
+    of 0, else `softplus(zero_logits) + exp(predictions) - targets predictions`, and
+    `log(targets!)` where `full`.
 
     Shapes: `predictions` of any shape; `targets` and `zero_logits` the same, or broadcasting to it.
 

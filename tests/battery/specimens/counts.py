@@ -189,16 +189,21 @@ register(
 )  # fmt: skip
 
 
-# Value and slope are differences of two terms, each rounded two or three times, however small the
-# difference is.
-TWO_TERMS = 64
-
-
 def tweedie_slope(prediction, target, power):
     p = mpf(power)
     if not mpmath.isfinite(prediction):
         return NAN
     return mpmath.exp((2 - p) * prediction) - target * mpmath.exp((1 - p) * prediction)
+
+
+def tweedie_terms(prediction, target, power):
+    """Value and slope are differences of two terms, however small the difference is."""
+    if not mpmath.isfinite(prediction):
+        return None
+    p = mpf(power)
+    paid, cost = target * mpmath.exp((1 - p) * prediction), mpmath.exp((2 - p) * prediction)
+    gain = target * powered(prediction, 1 - p)
+    return max(abs(powered(prediction, 2 - p)), abs(gain)), max(paid, cost)
 
 
 register(
@@ -208,7 +213,7 @@ register(
     # At -inf several limits meet, of which the docstring promises none.
     avoid=lambda prediction, _target: np.isinf(prediction),
     exact_slopes=tweedie_slope,
-    limit=TWO_TERMS,
+    terms=tweedie_terms,
     peers=(Peer("sklearn", sklearn_tweedie, only=far_from_limits),),
 )  # fmt: skip
 register(
@@ -216,10 +221,11 @@ register(
     variant="positive",
     reference=tweedie,
     options=({"power": 2}, {"power": 3}),
+    hostile=((80.0, 1e37),),
     # Above power 2 cost and gain are both infinite far below the target.
     avoid=lambda prediction, _target: np.isinf(prediction) or prediction == -1e4,
     exact_slopes=tweedie_slope,
-    limit=TWO_TERMS,
+    terms=tweedie_terms,
     peers=(Peer("sklearn", sklearn_tweedie, only=far_from_limits),),
 )  # fmt: skip
 
@@ -402,7 +408,4 @@ register(
     reference=binomial,
     options=({}, {"full": True}),
     laws={"convex", "nonnegative"},
-    # The coefficient's logarithm is the difference of three of factorials, and cancels with the
-    # rest where the likelihood is large.
-    limit=4000,
 )  # fmt: skip

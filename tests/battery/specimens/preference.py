@@ -116,6 +116,25 @@ def dpo_slopes(
     }[loss_type]()  # fmt: skip
 
 
+def dpo_terms(
+    chosen, rejected, reference_chosen, reference_rejected, *, beta=0.1, loss_type="sigmoid", **more
+):  # fmt: skip
+    """Slopes of opposite signs: of discopop's two losses near a margin of 0; of apo_down's two
+    sigmoids, each as sensitive as its exponent is large, wherever the rejected completion stands
+    still.
+    """
+    c, r = chosen - reference_chosen, rejected - reference_rejected
+    u, beta = mpf(beta) * (c - r), mpf(beta)
+    if not mpmath.isfinite(u) or loss_type not in {"discopop", "apo_down"}:
+        return None
+    if loss_type == "apo_down":
+        return 0, beta * max(bell(x) * (1 + abs(x)) for x in (beta * c, u)), 0
+    tau = mpf(more.get("discopop_tau", 0.05))
+    share = sigmoid(u / tau)
+    size = beta * (share * truth.exp(-u) + softplus(-u)) * (1 - share) / tau
+    return 0, size, size
+
+
 def bell(x):
     """The slope of the sigmoid."""
     return sigmoid(x) * sigmoid(-x)
@@ -268,10 +287,6 @@ def torch_grpo(log_probs, old, advantages, epsilon_low=0.2, epsilon_high=0.2, de
 # --------------------------------------------------------------------------------- the specimens
 PAIR = (LOG_PROBABILITY,) * 2
 FOUR = (LOG_PROBABILITY,) * 4
-# Slopes of opposite signs: of discopop's two losses near a margin of 0; of apo_down's two sigmoids
-# wherever the rejected completion stands still. The second is held to what a float can add up in
-# tests/losses/test_preference.py.
-LIMITS = {"discopop": 32, "apo_down": np.inf}
 PUBLISHED = (Peer("numpy", published_dpo),)
 
 
@@ -294,7 +309,7 @@ register(
         {"loss_type": "discopop", "beta": 0.5},
     ),
     exact_slopes=dpo_slopes,
-    limit=lambda options: LIMITS.get(options.get("loss_type")),
+    terms=dpo_terms,
     second=False,  # the hinge has none; tests/losses/test_preference.py has the others'
     peers=PUBLISHED,
 )  # fmt: skip
