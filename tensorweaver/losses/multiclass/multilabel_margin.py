@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from tensorweaver.backends import array_namespace
 from tensorweaver.errors import LabelError, ShapeError
 from tensorweaver.loss import composed
+from tensorweaver.losses.spoil import spoil
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,4 +76,4 @@ def multilabel_margin_loss(predictions: Any, targets: Any) -> Any:
     loss = xp.sum(xp.where(pairs > 0, costs * pairs, 0.0), axis=(-2, -1)) / count
     wrong = xp.logical_and(seen, xp.logical_not(valid))
     unknown = xp.logical_or(xp.any(wrong, axis=-1), xp.any(xp.isnan(predictions), axis=-1))
-    return loss * xp.where(unknown, math.nan, xp.ones_like(loss))
+    return spoil(xp, loss, xp.sum(predictions, axis=-1), unknown)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tensorweaver.backends import array_namespace
 from tensorweaver.errors import LabelError, ShapeError
 from tensorweaver.loss import composed
+from tensorweaver.losses.spoil import spoil
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,9 +82,8 @@ def cumulative_link_loss(predictions: Any, targets: Any, thresholds: Any) -> Any
     log_upper = xp.where(last, 0.0, xp.log_sigmoid(upper - predictions))
     log_lower = xp.where(first, 0.0, xp.log_sigmoid(predictions - lower))
     width = xp.where(xp.logical_or(first, last), math.inf, upper - lower)
-    valid = xp.logical_and(targets >= 0, targets <= count)
-    unknown = xp.where(valid, xp.ones_like(predictions), math.nan)
-    return -(log_upper + log_lower + log_of_rest(xp, width)) * unknown
+    unknown = xp.logical_or(targets < 0, targets > count)
+    return spoil(xp, -(log_upper + log_lower + log_of_rest(xp, width)), predictions, unknown)
 
 
 def log_of_rest(xp: Any, x: Any) -> Any:

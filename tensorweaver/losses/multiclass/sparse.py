@@ -68,6 +68,7 @@ class Projection(NamedTuple):
 
 SPARSEMAX = Projection(1.0, 1)
 ENTMAX15 = Projection(0.5, 2)
+HALF = 0.5
 FAR = -2.0
 """No logit takes part that is one, in units of the projection, below the largest."""
 
@@ -130,7 +131,7 @@ def fenchel_young(logits: Any, targets: Any, projection: Projection) -> Any:
 def with_known_slopes(logits: Any, targets: Any, projection: Projection) -> Any:
     """The same, with the slopes `p - q` by the logits.
 
-    What a label's class lacks is summed from the other classes, so that little of it is exact.
+    What a likely label's class lacks is summed from the other classes, so that little is exact.
     """
     xp = array_namespace(logits)
     scale, power = projection
@@ -143,9 +144,10 @@ def with_known_slopes(logits: Any, targets: Any, projection: Projection) -> Any:
     is_label = len(targets.shape) < len(logits.shape)
     if is_label:
         others = xp.sum(xp.where(q == 1, 0.0, p), axis=-1, keepdims=True)
-        slope = xp.where(q == 1, -others, slope)
+        near = xp.logical_and(q == 1, p > HALF)
+        slope = xp.where(near, -others, slope)
         lacks = others if power == SPARSEMAX.power else others / (1.0 + above)
-        missed = xp.where(q == 1, lacks, missed)
+        missed = xp.where(near, lacks, missed)
     costs = terms(power, above, root, missed)
     value = xp.sum(costs + below_threshold(xp, from_threshold, q, scale), axis=-1)
     slopes = [(logits, slope)]

@@ -9,6 +9,7 @@ from tensorweaver.backends import array_namespace
 from tensorweaver.errors import ArgumentError, ShapeError
 from tensorweaver.loss import composed
 from tensorweaver.losses.multiclass.cross_entropy import cross_entropy_loss
+from tensorweaver.losses.spoil import spoil
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,15 +39,15 @@ def check_lists(loss: str, given: Mapping[str, Any]) -> None:
 class Lists(NamedTuple):
     """Lists whose missing items are zeros: which items there are, and which lists have some.
 
-    No comparison shows NaN: a list that holds any is one of zeros, and `spoilt` is NaN for it with
-    NaN as its slopes, 0 for others.
+    No comparison shows NaN: a list that holds any is one of zeros, and unknown.
     """
 
     scores: Any
     relevance: Any
     kept: Any
     counts: Any
-    spoilt: Any
+    total: Any
+    unknown: Any
 
 
 def lists_of(xp: Any, scores: Any, relevance: Any, mask: Any) -> Lists:
@@ -59,14 +60,15 @@ def lists_of(xp: Any, scores: Any, relevance: Any, mask: Any) -> Lists:
         scores, relevance = (xp.where(kept, x, 0.0) for x in (scores, relevance))
     some = xp.astype(xp.any(kept, axis=-1), scores.dtype)
     unknown = xp.any(xp.isnan(relevance + scores.detach()), axis=-1)
-    spoilt = xp.multiply_no_nan(xp.sum(scores, axis=-1), xp.where(unknown, math.nan, 0.0 * some))
+    total = xp.sum(scores, axis=-1)
     scores, relevance = (xp.where(unknown[..., None], 0.0, x) for x in (scores, relevance))
-    return Lists(scores, relevance, kept, some, spoilt)
+    return Lists(scores, relevance, kept, some, total, unknown)
 
 
 def of_lists(losses: Any, given: Lists) -> tuple[Any, Any]:
     """The losses, and which of them a mean counts."""
-    return losses + given.spoilt, given.counts
+    xp = array_namespace(losses)
+    return spoil(xp, losses, given.total, given.unknown), given.counts
 
 
 def better(xp: Any, given: Lists) -> Any:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from tensorweaver.backends import array_namespace
 from tensorweaver.errors import ArgumentError, LabelError, ShapeError
 from tensorweaver.loss import composed
+from tensorweaver.losses.spoil import spoil
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,13 +121,13 @@ def lovasz_softmax_loss(probabilities: Any, targets: Any, *, classes: str = "pre
     hot = xp.astype(targets[..., None] == numbers, probabilities.dtype)
     errors, truth = (xp.moveaxis(x, -1, -2) for x in (xp.abs(hot - probabilities), hot))
     by_class = along_order(xp, errors, errors, truth)
-    known = xp.all(xp.logical_and(targets >= 0, targets < probabilities.shape[-1]), axis=-1)
-    unknown = xp.where(known, xp.ones_like(by_class[..., 0]), math.nan)
-    if classes == "all":
-        return xp.mean(by_class, axis=-1) * unknown
-    present = xp.astype(xp.any(truth > 0, axis=-1), probabilities.dtype)
+    present = xp.ones_like(by_class)
+    if classes == "present":
+        present = xp.astype(xp.any(truth > 0, axis=-1), probabilities.dtype)
     count = xp.sum(present, axis=-1)
-    return xp.sum(by_class * present, axis=-1) / xp.where(count == 0, 1.0, count) * unknown
+    mean = xp.sum(by_class * present, axis=-1) / xp.where(count == 0, 1.0, count)
+    bad = xp.logical_or(targets < 0, targets >= probabilities.shape[-1])
+    return spoil(xp, mean, xp.sum(probabilities, axis=(-2, -1)), xp.any(bad, axis=-1))
 
 
 def along_order(xp: Any, costs: Any, errors: Any, targets: Any) -> Any:
