@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tensorweaver.compiler.graph import Level, Node
 from tensorweaver.compiler.schedule import elements_read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from tensorweaver.compiler.cuda.rows import EvenRows
 
 __all__ = ["Quotients", "quotients_of"]
 
@@ -30,8 +28,8 @@ class Quotients(NamedTuple):
     usual: str = ""
 
 
-def quotients_of(rows: EvenRows, number: int) -> Quotients:
-    """What a pass, the last, needs; its text is written."""
+def quotients_of(rows: Any, number: int) -> Quotients:
+    """What a pass of an `EvenRows`, the last, needs; its text is written."""
     wanted = [node for node, _ in rows.outputs]
     read = elements_read(wanted, lambda node: rows.is_kept_before(node, number))
     text, known = rows.text, rows.row.known
