@@ -1,5 +1,7 @@
 """Triplets by any distance: distances of one's own, kinks, zeros, refusals."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,8 @@ def cosine(a, b):
 
 def test_the_distance_is_triplet_margin_without_eps(rng):
     vectors = rng.normal(size=(3, 6, 4))
-    for options in ({}, {"margin": 3.0, "swap": True}):
+    given: tuple[dict[str, Any], ...] = ({}, {"margin": 3.0, "swap": True})
+    for options in given:
         found = loss.value_and_grad(*vectors, **options)
         want = tw.triplet_margin_loss.value_and_grad(*vectors, eps=0.0, **options)
         assert_close(found[0], want[0], rtol=1e-14)

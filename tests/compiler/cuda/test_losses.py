@@ -1,4 +1,4 @@
-"""Every loss of the library as CUDA C: written with all options, and accepted by NVRTC with some."""
+"""Every loss as CUDA C: written with all options, and accepted by NVRTC with some."""
 
 import pytest
 
