@@ -21,7 +21,8 @@ def jaccard(truth, wrong):
 def lovasz(errors, costs, truth):
     """The extension by its definition: as each pixel is got wrong, the worst first."""
     order = sorted(range(len(errors)), key=lambda i: -errors[i])
-    found, wrong = mpf(0), set()
+    found = mpf(0)
+    wrong: set[int] = set()
     for i in order:
         more = jaccard(truth, wrong | {i}) - jaccard(truth, wrong)
         found, wrong = found + costs[i] * more, wrong | {i}
