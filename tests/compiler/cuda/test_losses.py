@@ -9,9 +9,7 @@ from tests.helpers.cuda_on_cpu import compile_for
 #: Cannot be written without an array, of which `source` takes none.
 LACKING = {"multi_quantile_loss"}
 WOVEN = [
-    case
-    for case in cases()
-    if not case.loss.formula.composed and case.specimen.name not in LACKING
+    case for case in cases() if not case.loss.formula.composed and case.specimen.name not in LACKING
 ]
 #: The first set of options of each specimen: every loss and form of targets, in a minute.
 FIRST = list({case.specimen.title: case for case in reversed(WOVEN)}.values())[::-1]
