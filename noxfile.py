@@ -25,6 +25,10 @@ ONCE = ["accuracy", "battery/test_accuracy.py", "compiler/cuda", "gpu", "helpers
 ONCE += ["loss/engines/test_agreement.py"]
 WITHOUT_ONCE = [f"--ignore=tests/{name}" for name in ONCE]
 
+#: Losses of each family whose kernels, run on the CPU, are held to their textbook formulas.
+ON_CUDA = ["asymmetric", "binomial_nll", "bpr", "categorical_hinge", "cosine_similarity"]
+ON_CUDA += ["crps_gaussian", "dice", "dpo", "gaussian_kl", "generalized_cross_entropy", "welsch"]
+
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "virtualenv"
 nox.options.error_on_missing_interpreters = False
@@ -166,9 +170,13 @@ def cuda_on_cpu(session: nox.Session) -> None:
     """Run the CUDA kernels on the CPU, and compile them for two GPUs; needs g++ and no GPU."""
     install(session, "-e", ".[test]", *group("cuda-on-cpu"))
     session.env["TENSORWEAVER_REQUIRE_CUDA_ON_CPU"] = "1"  # no test may skip for want of a compiler
+    shared = Path(session.create_tmp()).resolve() / "shared"  # each kernel is compiled once
+    session.env["TENSORWEAVER_CACHE"] = os.environ.get("TENSORWEAVER_CACHE", str(shared))
     run_tests(session, "tests/helpers/cuda_on_cpu")
     arguments = ("--engine", "cuda", "tests/accuracy", "tests/losses", "tests/loss")
     run_tests(session, *arguments, "--ignore=tests/loss/engines")
+    chosen = " or ".join(f"[{name}_loss-float32]" for name in ON_CUDA)
+    run_tests(session, "--engine", "cuda", "tests/battery/test_accuracy.py", "-k", chosen)
     kernels = Path(session.create_tmp()).resolve() / "kernels"  # lines of this run alone count
     shutil.rmtree(kernels, ignore_errors=True)
     session.env["TENSORWEAVER_CACHE"] = str(kernels)
