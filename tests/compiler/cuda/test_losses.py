@@ -1,4 +1,4 @@
-"""Every loss of the library as CUDA C: written with all options, and accepted by NVRTC with some."""
+"""Every loss of the library as CUDA C: its text, and what NVRTC makes of it."""
 
 import pytest
 
