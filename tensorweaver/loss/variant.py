@@ -155,7 +155,8 @@ class Variant:
             return gradient_graph(self.value, wrt)
         if kind == "pullback":  # the cotangent is an array: one number for each loss
             seed = input_node("seed", self.level)
-            return gradient_graph(self.value, wrt, seed, value=False)
+            graph = gradient_graph(self.value, wrt, seed, value=False)
+            return graph.with_outputs(*(unless_zero(seed, slope) for slope in graph.outputs))
         if kind == "mean_gradient":
             return mean_gradient_graph(self.value, wrt)
         if kind == "hessian_diagonal":
@@ -204,6 +205,14 @@ def input_for(name: str, role: Role) -> Node:
     if role == "label":
         return input_node(name, Level.ROW, "integral")
     return input_node(name, Level.ROW if role == "row" else Level.ELEMENT)
+
+
+def unless_zero(seed: Node, slope: Node) -> Node:
+    """A slope that is 0 where its cotangent is, whatever the loss holds there."""
+    if slope.level < seed.level:
+        return slope
+    nothing = operation("equal", seed, constant(0.0))
+    return operation("where", nothing, constant(0.0), slope)
 
 
 def add(a: Node, b: Node) -> Node:

@@ -104,3 +104,20 @@ def test_half_precision_leaves_keep_their_dtype():
     tw.mse_loss(leaf, [0.0, 0.0]).backward()
     assert leaf.grad.dtype == np.float16
     assert leaf.grad.tolist() == [1.0, 3.0]
+
+
+@pytest.mark.parametrize("engine", [None, "blocks"])
+def test_a_zero_cotangent_stays_zero_even_over_nan(engine):
+    tw.set_engine(engine)
+    for loss, rows, targets in (
+        (tw.cross_entropy_loss, [[np.nan, 1.0], [0.0, 1.0]], [0, 0]),
+        (tw.mse_loss, [[np.nan, np.inf], [0.0, 1.0]], [[0.0, 0.0], [0.0, 0.0]]),
+    ):
+        x = tw.Tensor(rows, requires_grad=True)
+        losses = loss(x, targets, reduction="none")
+        kept = np.asarray([False, True]).reshape(2, *[1] * (losses.ndim - 1))
+        xp = losses.__array_namespace__()
+        xp.sum(xp.where(kept, losses, 0.0)).backward()
+        np.testing.assert_array_equal(x.grad[0], [0.0, 0.0])
+        expected = loss.grad(np.asarray(rows)[1:], targets[1:], reduction="sum")
+        np.testing.assert_array_equal(x.grad[1:], expected)
