@@ -54,7 +54,9 @@ def test_elementwise_functions(name, rng):
     intervals = [low_high or (-2.0, 2.0) for low_high in (*primitive.domain, None, None)]
     low, high = (np.clip(bound, -3, 3) for bound in intervals[0])
     x = low + (high - low) * (0.1 + 0.8 * rng.random((2, 3)))
-    others = [0.3 + 0.5 * rng.random((2, 3)) for _ in range(primitive.arity - 1)]
+    others = [
+        1.5 if rule is None else 0.3 + 0.5 * rng.random((2, 3)) for rule in primitive.rules[1:]
+    ]
 
     def function(tensor):
         return getattr(tensor.__array_namespace__(), name)(tensor, *others)

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""Every loss as CUDA C: written with all options, and accepted by NVRTC with some."""
-=======
 """Every loss of the library as CUDA C: its text, and what NVRTC makes of it."""
->>>>>>> eef722c4d3d940c00a6f5ac9d4c7d9c4b68b6577
 
 import pytest
 
