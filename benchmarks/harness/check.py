@@ -20,23 +20,23 @@ GRADIENT_TOLERANCE = {"float32": (1e-4, 1e-6), "float64": (1e-9, 1e-13)}
 def complaint(contestant: Contestant, case: Case) -> str | None:
     """What is wrong with the numbers of a contestant, next to NumPy in float64; None if nothing."""
     contestant.prepare()
-    loss, gradient = contestant.read(contestant.call())
+    loss, gradients = contestant.read(contestant.call())
     error = abs(float(loss) - case.loss) / abs(case.loss)
     if not error <= LOSS_TOLERANCE[case.dtype]:
         return f"the loss is {float(loss)!r} instead of {case.loss!r}"
-    return gradient_complaint(gradient, case)
-
-
-def gradient_complaint(gradient: np.ndarray | None, case: Case) -> str | None:
-    """What is wrong with a gradient."""
-    expected = case.gradient
-    if expected is None:
+    if not case.gradients:
         return None
-    if gradient is None:
-        return "there is no gradient"
-    if (gradient.shape, gradient.dtype.name) != (case.shape, case.dtype):
+    if len(gradients) != len(case.gradients):
+        return f"there are {len(gradients)} gradients instead of {len(case.gradients)}"
+    pairs = zip(gradients, case.gradients, strict=True)
+    return next(filter(None, (gradient_complaint(*pair, case.dtype) for pair in pairs)), None)
+
+
+def gradient_complaint(gradient: np.ndarray, expected: np.ndarray, dtype: str) -> str | None:
+    """What is wrong with a gradient."""
+    if (gradient.shape, gradient.dtype.name) != (expected.shape, dtype):
         return f"the gradient is {gradient.dtype}{list(gradient.shape)}"
-    relative, of_largest = GRADIENT_TOLERANCE[case.dtype]
+    relative, of_largest = GRADIENT_TOLERANCE[dtype]
     absolute = of_largest * float(np.max(np.abs(expected)))
     close = np.isclose(gradient, expected, rtol=relative, atol=absolute)
     if not np.all(close):
