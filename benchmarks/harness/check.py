@@ -20,27 +20,28 @@ GRADIENT_TOLERANCE = {"float32": (1e-4, 1e-6), "float64": (1e-9, 1e-13)}
 def complaint(contestant: Contestant, case: Case) -> str | None:
     """What is wrong with the numbers of a contestant, next to NumPy in float64; None if nothing."""
     contestant.prepare()
-    loss, gradient = contestant.read(contestant.call())
+    loss, gradients = contestant.read(contestant.call())
     error = abs(float(loss) - case.loss) / abs(case.loss)
     if not error <= LOSS_TOLERANCE[case.dtype]:
         return f"the loss is {float(loss)!r} instead of {case.loss!r}"
+    if not case.gradients:
+        return None
+    if len(gradients) != len(case.gradients):
+        return f"there are {len(gradients)} gradients instead of {len(case.gradients)}"
     relative, of_largest = GRADIENT_TOLERANCE[case.dtype]
     loose = case.formulas.peer_tolerance
     if contestant.role == "peer" and case.dtype == "float32" and loose is not None:
         of_largest = loose
-    return gradient_complaint(gradient, case, relative, of_largest)
+    pairs = zip(gradients, case.gradients, strict=True)
+    told = (gradient_complaint(*pair, case.dtype, relative, of_largest) for pair in pairs)
+    return next(filter(None, told), None)
 
 
 def gradient_complaint(
-    gradient: np.ndarray | None, case: Case, relative: float, of_largest: float
+    gradient: np.ndarray, expected: np.ndarray, dtype: str, relative: float, of_largest: float
 ) -> str | None:
     """What is wrong with a gradient."""
-    expected = case.gradient
-    if expected is None:
-        return None
-    if gradient is None:
-        return "there is no gradient"
-    if (gradient.shape, gradient.dtype.name) != (case.shape, case.dtype):
+    if (gradient.shape, gradient.dtype.name) != (expected.shape, dtype):
         return f"the gradient is {gradient.dtype}{list(gradient.shape)}"
     absolute = of_largest * float(np.max(np.abs(expected)))
     close = np.isclose(gradient, expected, rtol=relative, atol=absolute)

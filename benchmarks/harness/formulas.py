@@ -1,17 +1,18 @@
 """How each contestant spells each loss, and the numbers that it is measured on.
 
-A further loss is one more `Formulas` here and one more line in `harness.rows`.
+A further loss is one more `Formulas`, here or in `harness.more_formulas`, and one more line in
+`harness.rows`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 __all__ = [
     "BINARY_CROSS_ENTROPY_WITH_LOGITS",
@@ -31,10 +32,15 @@ class Formulas:
     ----------
     ours
         The loss's name in TensorWeaver.
+    options
+        Those that it is called with.
+    wrt
+        Which of the arrays the gradients are by; the loss's own choice.
     draw
         `(rng, shape, dtype)` to the arrays of a call, predictions first.
     numpy_value, numpy_value_and_grad
-        Plain NumPy as people write it. In float64, the second is the reference for everybody.
+        Plain NumPy as people write it, to the loss, and to it and the gradient, a tuple where there
+        are several. In float64, the second is the reference for everybody.
     torch
         `(torch.nn.functional, *arrays)` to the loss.
     jax
@@ -60,6 +66,8 @@ class Formulas:
     sklearn_factor: float = 1.0
     peer_gradient: Callable[..., Any] | None = None
     peer_tolerance: float | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    wrt: tuple[int, ...] = (0,)
 
 
 # ------------------------------------------------------------------------------------- the numbers

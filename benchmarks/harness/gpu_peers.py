@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -134,9 +135,10 @@ def from_torch(numbers: Numbers) -> Callable[[Any], tuple[Any, Any]]:
     """Reads what PyTorch returns."""
 
     def read(result: Any) -> tuple[Any, Any]:
-        loss, gradient = pair(result)
-        if gradient is None:
+        loss, gradients = pair(result)
+        if gradients is None:
             return loss.item(), None
+        (gradient,) = gradients
         return loss.item(), gradient[numbers.first].double().cpu().numpy()
 
     return read
@@ -150,7 +152,9 @@ def torch_eager(case: Case, numbers: Numbers, cupy: Any) -> GpuContestant:
     def loss(*given: Any) -> Any:
         return spelled(torch.nn.functional, *given)
 
-    call = with_backward(loss, tensors) if case.wants_gradient else lambda: loss(*tensors)
+    call: Callable[[], Any] = partial(loss, *tensors)
+    if case.wants_gradient:
+        call = with_backward(loss, tensors, case.formulas.wrt)
     return GpuContestant("torch", call, from_torch(numbers), torch=torch)
 
 
@@ -164,7 +168,9 @@ def torch_compile(case: Case, numbers: Numbers, cupy: Any) -> GpuContestant:
         return spelled(torch.nn.functional, *given)
 
     compiled: Any = torch.compile(loss, dynamic=False)
-    call = with_backward(compiled, tensors) if case.wants_gradient else lambda: compiled(*tensors)
+    call: Callable[[], Any] = partial(compiled, *tensors)
+    if case.wants_gradient:
+        call = with_backward(compiled, tensors, case.formulas.wrt)
     note = "the loss compiled"
     return GpuContestant("torch.compile", call, from_torch(numbers), note=note, torch=torch)
 
@@ -186,7 +192,7 @@ def liger(case: Case, numbers: Numbers, cupy: Any) -> GpuContestant:
         if not case.wants_gradient:
             return loss
         loss.backward()
-        return loss, spent.grad
+        return loss, (spent.grad,)
 
     note = "into the logits' memory"
     return GpuContestant(

@@ -48,7 +48,7 @@ class Contestant:
     call
         What is timed.
     read
-        From what the call returns to the loss and the gradient, as NumPy.
+        From what the call returns to the loss and the gradients, as NumPy.
     role
         `ours`, `ours_out` (a gradient into memory that is there already), `peer`, or `memcpy`.
     prepare

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ MIB = 1 << 20
 
 
 def extra_memory(case: Case, engine: str, *, quick: bool) -> dict[str, Any]:
-    """MiB beyond inputs and gradient: `first_call` with what is compiled, `call` later ones."""
+    """MiB beyond inputs and gradients: `first_call` with what is compiled, `call` later ones."""
     path = os.pathsep.join(filter(None, (str(FOLDER), os.environ.get("PYTHONPATH"))))
     environment = {
         **os.environ,
@@ -84,17 +85,20 @@ def measured(row: Row, dtype: str, mode: str, *, quick: bool) -> dict[str, float
     keeps for the next counts as its own.
     """
     loss = getattr(tw, row.formulas.ours)
-    call = loss.value_and_grad if mode == "value_and_grad" else loss
+    call = partial(
+        loss.value_and_grad if mode == "value_and_grad" else loss, **row.formulas.options
+    )
     call(*draw(row, dtype, quick=True))
     arrays = draw(row, dtype, quick=quick)
-    gradient = arrays[0].nbytes if mode == "value_and_grad" else 0
+    by = row.formulas.wrt if mode == "value_and_grad" else ()
+    gradients = sum(arrays[place].nbytes for place in by)
     _, before = peak_and_resident()
     found = {}
     for name in ("first_call", "call"):
         reset_peak()
         call(*arrays)
         peak, _ = peak_and_resident()
-        found[name] = round(max(peak - before - gradient, 0) / MIB, 2)
+        found[name] = round(max(peak - before - gradients, 0) / MIB, 2)
     return found
 
 

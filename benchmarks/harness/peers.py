@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -33,9 +34,14 @@ class AbsentError(Exception):
 
 
 def as_numpy(result: Any) -> tuple[Any, Any]:
-    """Loss and gradient of what NumPy, JAX and TensorWeaver return."""
-    loss, gradient = result if isinstance(result, tuple) else (result, None)
-    return loss, None if gradient is None else np.asarray(gradient)
+    """Loss and gradients of what NumPy, JAX and TensorWeaver return."""
+    loss, gradients = result if isinstance(result, tuple) else (result, ())
+    return loss, tuple(map(np.asarray, several(gradients)))
+
+
+def several(gradients: Any) -> tuple[Any, ...]:
+    """A tuple of gradients, also of a single one."""
+    return tuple(gradients) if isinstance(gradients, tuple | list) else (gradients,)
 
 
 # ------------------------------------------------------------------------------------- TensorWeaver
@@ -51,7 +57,7 @@ def ours(case: Case, engine: str, arrays: tuple[np.ndarray, ...]) -> Iterator[Co
     """TensorWeaver on one of its engines; with a gradient, also into an array that is given."""
     set_engine(engine)
     loss = getattr(tw, case.formulas.ours)
-    call = loss.value_and_grad if case.wants_gradient else loss
+    call = partial(loss.value_and_grad if case.wants_gradient else loss, **case.formulas.options)
     name = f"tensorweaver {engine}"
 
     def prepare() -> None:
@@ -59,7 +65,8 @@ def ours(case: Case, engine: str, arrays: tuple[np.ndarray, ...]) -> Iterator[Co
 
     yield Contestant(name, lambda: call(*arrays), as_numpy, "ours", prepare)
     if case.wants_gradient:
-        out = np.zeros_like(arrays[0])
+        rooms = tuple(map(np.zeros_like, case.by))
+        out = rooms if len(rooms) > 1 else rooms[0]
         yield Contestant(
             f"{name} out=", lambda: call(*arrays, out=out), as_numpy, "ours_out", prepare
         )
@@ -72,8 +79,8 @@ def corrected(read: Callable[[Any], tuple[Any, Any]], case: Case) -> Callable[[A
         return read
 
     def reading(result: Any) -> tuple[Any, Any]:
-        loss, gradient = read(result)
-        return loss, None if gradient is None else correct(gradient, *case.arrays)
+        loss, gradients = read(result)
+        return loss, tuple(correct(gradient, *case.arrays) for gradient in gradients)
 
     return reading
 
@@ -99,29 +106,34 @@ def torch_loss(case: Case) -> tuple[Callable[..., Any], list[Any]]:
     return loss, [torch.from_numpy(array) for array in case.copies]
 
 
-def with_backward(loss: Callable[..., Any], tensors: list[Any]) -> Callable[[], Any]:
-    """The loss and its gradient, as a training loop gets them."""
-    predictions, *others = tensors
+def with_backward(
+    loss: Callable[..., Any], tensors: list[Any], wrt: tuple[int, ...]
+) -> Callable[[], Any]:
+    """The loss and its gradients, as a training loop gets them."""
 
     def call() -> Any:
-        leaf = predictions.detach().requires_grad_()
-        value = loss(leaf, *others)
+        leaves = list(tensors)
+        for place in wrt:
+            leaves[place] = tensors[place].detach().requires_grad_()
+        value = loss(*leaves)
         value.backward()
-        return value, leaf.grad
+        return value, tuple(leaves[place].grad for place in wrt)
 
     return call
 
 
 def from_torch(result: Any) -> tuple[Any, Any]:
-    """Loss and gradient of what PyTorch returns."""
-    loss, gradient = result if isinstance(result, tuple) else (result, None)
-    return loss.item(), None if gradient is None else gradient.numpy()
+    """Loss and gradients of what PyTorch returns."""
+    loss, gradients = result if isinstance(result, tuple) else (result, ())
+    return loss.item(), tuple(gradient.numpy() for gradient in gradients)
 
 
 def torch_eager(case: Case) -> Contestant:
     """PyTorch, one operation at a time."""
     loss, tensors = torch_loss(case)
-    call = with_backward(loss, tensors) if case.wants_gradient else lambda: loss(*tensors)
+    call: Callable[[], Any] = partial(loss, *tensors)
+    if case.wants_gradient:
+        call = with_backward(loss, tensors, case.formulas.wrt)
     return Contestant("torch", call, corrected(from_torch, case))
 
 
@@ -134,9 +146,10 @@ def torch_compile(case: Case) -> Contestant:
     compiled: Any = torch.compile(loss)
     ways: list[tuple[str, Callable[[], Any]]] = [("the loss compiled", lambda: compiled(*tensors))]
     if case.wants_gradient:
-        both: Any = torch.compile(torch.func.grad_and_value(loss))
+        wrt = case.formulas.wrt
+        both: Any = torch.compile(torch.func.grad_and_value(loss, argnums=wrt))
         ways = [
-            ("the loss compiled, then backward()", with_backward(compiled, tensors)),
+            ("the loss compiled, then backward()", with_backward(compiled, tensors, wrt)),
             ("grad_and_value compiled", lambda: both(*tensors)[::-1]),
         ]
     found, failures = [], []
@@ -177,7 +190,8 @@ def jax(case: Case) -> Contestant:
     def loss(*traced: Any) -> Any:
         return spelled(jnp, optax, *traced)
 
-    compiled = library.jit(library.value_and_grad(loss) if case.wants_gradient else loss)
+    both = library.value_and_grad(loss, argnums=case.formulas.wrt)
+    compiled = library.jit(both if case.wants_gradient else loss)
     return Contestant(
         "jax",
         lambda: library.block_until_ready(compiled(*arrays)),
@@ -212,9 +226,9 @@ def sklearn(case: Case) -> Contestant:
 
     def read(result: Any) -> tuple[Any, Any]:
         if not case.wants_gradient:
-            return factor * result.mean(dtype=np.float64), None
+            return factor * result.mean(dtype=np.float64), ()
         each, gradient = result
-        return factor * each.mean(dtype=np.float64), factor / each.size * gradient
+        return factor * each.mean(dtype=np.float64), (factor / each.size * gradient,)
 
     return Contestant(
         "sklearn",
@@ -269,4 +283,4 @@ def memcpy(case: Case, pool: ThreadPoolExecutor) -> Contestant:
         for share in waiting:
             share.result()
 
-    return Contestant("memcpy", call, lambda _: (None, None), "memcpy")
+    return Contestant("memcpy", call, lambda _: (None, ()), "memcpy")

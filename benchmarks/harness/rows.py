@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness import contrast_formulas as contrast
 from harness import formulas, sequences
+from harness import more_formulas as more
 
 if TYPE_CHECKING:
     from harness.formulas import Formulas
@@ -46,6 +48,20 @@ ROWS = {
         Row("ce_8192x1000", formulas.CROSS_ENTROPY, (8_192, 1_000)),
         Row("ce_512x32768", formulas.CROSS_ENTROPY, (512, 32_768)),
         Row("ctc_500x32x1000", sequences.CTC, (500, 32, 1_000)),
+        Row("log_cosh", more.LOG_COSH, MANY),
+        Row("quantile", more.QUANTILE, MANY),
+        Row("pseudo_huber", more.PSEUDO_HUBER, MANY),
+        Row("sigmoid_focal", more.SIGMOID_FOCAL, MANY),
+        Row("poisson_nll", more.POISSON_NLL, MANY),
+        Row("gaussian_nll", more.GAUSSIAN_NLL, MANY),
+        Row("hinge", more.HINGE, MANY),
+        Row("softmax_focal", more.SOFTMAX_FOCAL, (8_192, 1_000)),
+        Row("generalized_jsd", more.GENERALIZED_JSD, (8_192, 1_000)),
+        Row("cosine_similarity", more.COSINE_SIMILARITY, (32_768, 512)),
+        Row("triplet_margin", more.TRIPLET_MARGIN, (32_768, 512)),
+        Row("dice", more.DICE, (64, 2**18)),
+        Row("info_nce", contrast.INFO_NCE, (4_096, 512)),
+        Row("nt_xent", contrast.NT_XENT, (4_096, 512)),
     )
 }
 
@@ -59,7 +75,7 @@ class Case:
     mode: str
     arrays: tuple[np.ndarray, ...]
     loss: float = 0.0
-    gradient: np.ndarray | None = field(default=None, repr=False)
+    gradients: tuple[np.ndarray, ...] = field(default=(), repr=False)
 
     @property
     def formulas(self) -> Formulas:
@@ -77,15 +93,20 @@ class Case:
         return self.arrays[0].shape
 
     @property
+    def by(self) -> tuple[np.ndarray, ...]:
+        """The arrays that the gradients are by."""
+        return tuple(self.arrays[place] for place in self.formulas.wrt)
+
+    @property
     def copies(self) -> tuple[np.ndarray, ...]:
         """The numbers, in memory of their own."""
         return tuple(array.copy() for array in self.arrays)
 
     @property
     def bytes_moved(self) -> int:
-        """What must be moved at least: every input read once, the gradient written once."""
+        """What must be moved at least: every input read once, each gradient written once."""
         read = sum(array.nbytes for array in self.arrays)
-        return read + self.wants_gradient * self.arrays[0].nbytes
+        return read + self.wants_gradient * sum(array.nbytes for array in self.by)
 
 
 def make_case(row: Row, dtype: str, mode: str, *, quick: bool) -> Case:
@@ -94,5 +115,6 @@ def make_case(row: Row, dtype: str, mode: str, *, quick: bool) -> Case:
     exact: list[Any] = [a.astype(np.float64) if a.dtype.kind == "f" else a for a in arrays]
     if mode == "value":
         return Case(row, dtype, mode, arrays, float(row.formulas.numpy_value(*exact)))
-    loss, gradient = row.formulas.numpy_value_and_grad(*exact)
-    return Case(row, dtype, mode, arrays, float(loss), gradient)
+    loss, gradients = row.formulas.numpy_value_and_grad(*exact)
+    several = gradients if isinstance(gradients, tuple) else (gradients,)
+    return Case(row, dtype, mode, arrays, float(loss), several)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["FUNCTIONS"]
 
 HALF = 0.5
+#: By kind the powers of two: squares of what is above the first overflow, and are multiplied by the
+#: second before; squares of what is below the third lose digits, and are multiplied by the fourth.
+SCALES = {"float": (60, -80, -50, 100), "double": (500, -600, -450, 700)}
 
 
 def c_library(name: str) -> Callable[..., Vector]:
@@ -55,9 +58,17 @@ def instruction(name: str) -> Callable[[Vector], Vector]:
 
 
 def hypot(x: Vector, y: Vector) -> Vector:
-    """Through double: not every C library has the function for float."""
-    wide = c_library("hypot")(x.to("double"), y.to("double"))
-    return wide.to(x.type.kind)
+    """The root of the squares' sum, of legs scaled by a power of two where squares would not do."""
+    far, shrink, near, stretch = (2.0**power for power in SCALES[x.type.kind])
+    one, other = abs(x), abs(y)
+    longer = one.maximum(other)
+    is_far, is_near = longer > far, longer < near
+    one, other = (
+        is_far.choose(leg * shrink, is_near.choose(leg * stretch, leg)) for leg in (one, other)
+    )
+    root = (one * one + other * other).unary("sqrt")
+    length = is_far.choose(root * (1 / shrink), is_near.choose(root * (1 / stretch), root))
+    return ((abs(x) == math.inf) | (abs(y) == math.inf)).choose(math.inf, length)
 
 
 def logaddexp(x: Vector, y: Vector) -> Vector:

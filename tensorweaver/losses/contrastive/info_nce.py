@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from tensorweaver.backends import array_namespace
 from tensorweaver.loss import composed
-from tensorweaver.losses.contrastive.similarity import check_vectors, positive, unit_rows
+from tensorweaver.losses.contrastive.similarity import (
+    check_vectors,
+    cost_among_others,
+    positive,
+    unit_rows,
+)
 from tensorweaver.losses.multiclass.cross_entropy import cross_entropy_loss
 
 if TYPE_CHECKING:
@@ -55,7 +60,7 @@ def info_nce_loss(
     np.float64(0.313262)
     """
     xp = array_namespace(queries)
-    scores = unit_rows(xp, queries) / temperature @ unit_rows(xp, keys).T
+    scores = unit_rows(queries) / temperature @ unit_rows(keys).T
     own = xp.arange(queries.shape[0], device=queries.device)
     if not queries.shape[0]:
         return xp.sum(queries, axis=-1)
@@ -100,8 +105,7 @@ def nt_xent_loss(first: Any, second: Any, *, temperature: float = 0.5) -> Any:
     count = first.shape[0]
     if not count:
         return xp.sum(xp.concat([first, second], axis=0), axis=-1)
-    views = unit_rows(xp, xp.concat([first, second], axis=0))
+    views = unit_rows(xp.concat([first, second], axis=0)) / math.sqrt(temperature)
     places = xp.arange(2 * count, device=first.device)
-    itself = places[:, None] == places[None, :]
-    scores = xp.where(itself, -math.inf, views / temperature @ views.T)
-    return cross_entropy_loss(scores, (places + count) % (2 * count), reduction="none")
+    partners = (places + count) % (2 * count)
+    return cost_among_others(views @ views.T, partners, places, reduction="none")

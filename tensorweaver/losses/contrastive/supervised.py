@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Any
 from tensorweaver.backends import array_namespace
 from tensorweaver.errors import ShapeError
 from tensorweaver.loss import composed
-from tensorweaver.losses.contrastive.similarity import check_vectors, positive, unit_rows
-from tensorweaver.losses.multiclass.cross_entropy import cross_entropy_loss
+from tensorweaver.losses.contrastive.similarity import (
+    check_vectors,
+    cost_among_others,
+    positive,
+    unit_rows,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,14 +71,14 @@ def supervised_contrastive_loss(embeddings: Any, labels: Any, *, temperature: fl
     xp = array_namespace(embeddings)
     if not embeddings.shape[0]:
         return xp.sum(embeddings, axis=-1)
-    same, itself = pairs_of(xp, labels)
-    unit = unit_rows(xp, embeddings)
-    scores = xp.where(itself, -math.inf, unit / temperature @ unit.T)
+    same, _ = pairs_of(xp, labels)
+    unit = unit_rows(embeddings) / math.sqrt(temperature)
     chosen = xp.astype(same, embeddings.dtype)
     partners = xp.sum(chosen, axis=-1)
     shares = chosen / xp.where(partners == 0, 1.0, partners)[:, None]
     counts = xp.where(partners == 0, 0.0, xp.ones_like(partners))
-    return cross_entropy_loss(scores, shares, reduction="none"), counts
+    places = xp.arange(labels.shape[0], device=labels.device)
+    return cost_among_others(unit @ unit.T, shares, places, reduction="none"), counts
 
 
 def check_circle(given: Mapping[str, Any], *, gamma: float, **_options: Any) -> None:
@@ -128,7 +132,7 @@ def circle_loss(
         return xp.sum(embeddings, axis=-1)
     same, itself = pairs_of(xp, labels)
     other = xp.logical_not(xp.logical_or(same, itself))
-    unit = unit_rows(xp, embeddings)
+    unit = unit_rows(embeddings)
     cosines = unit @ unit.T
     held = cosines if weight_gradient else cosines.detach()
     pull = xp.maximum(1.0 + margin - held, 0.0) * (1.0 - margin - cosines)

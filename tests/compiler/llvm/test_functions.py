@@ -166,6 +166,18 @@ def test_functions_of_two_numbers(name, dtype):
     assert report(name, dtype, "host", np.stack([x, y], 1), error) <= 4
 
 
+@pytest.mark.parametrize("target", TARGETS)
+@dtypes
+@pytest.mark.parametrize("ratio", [1.0, 0.3, 7e-4])
+def test_a_hypotenuse_errs_by_two_ulp_at_most_however_long_its_legs_are(dtype, target, ratio):
+    one = everywhere(dtype)
+    with np.errstate(all="ignore"):
+        other = one * one.dtype.type(ratio)
+    truth = in_numpy("hypot", widened(one), widened(other))
+    got = compiled("hypot", dtype, target, count=2)(one, other)
+    assert report("hypot", dtype, target, one, ulps(got, truth)) <= 2
+
+
 @dtypes
 @pytest.mark.parametrize("name", TWO_EXACT)
 def test_functions_of_two_numbers_equal_numpy(name, dtype):
