@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import tensorweaver as tw
+from tensorweaver.compiler.cuda.ways import STAGED_ROWS
 
 __all__ = ["DTYPES", "calls", "run"]
 
@@ -56,6 +57,8 @@ def calls(dtype):
         yield Call(f"{name} backwards", loss, pair, {}, view=lambda array: array[::-1])
         ignored = np.where(np.arange(rows) % 2 == 0, labels, -100)
         yield Call(f"{name} ignored", loss, (logits, ignored), {})
+    many = normal(STAGED_ROWS, 3), rng.integers(0, 3, STAGED_ROWS)
+    yield Call("many short rows", tw.cross_entropy_loss, many, {})
     images = normal(3, 5, 4, 4), rng.integers(0, 5, (3, 4, 4))
     yield Call("classes between rows", tw.cross_entropy_loss, images, {"axis": 1})
 

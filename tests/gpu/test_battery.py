@@ -7,7 +7,7 @@ import tensorweaver as tw
 from tests.gpu.battery import DTYPES, calls, run
 from tests.helpers.cuda_engine import computed_by_kernels
 
-FORMS = {"pointwise", "resident_rows", "rows", "apart_rows", "finish"}
+FORMS = {"pointwise", "staged_rows", "resident_rows", "rows", "apart_rows", "finish"}
 
 
 def test_every_form_of_kernel_runs():
