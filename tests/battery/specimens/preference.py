@@ -310,6 +310,8 @@ register(
     ),
     exact_slopes=dpo_slopes,
     terms=dpo_terms,
+    # Near its goal exo_pair is the rest of two terms of opposite signs: 5.5 was seen.
+    limit=lambda options: 8 if options.get("loss_type") == "exo_pair" else None,
     second=False,  # the hinge has none; tests/losses/test_preference.py has the others'
     peers=PUBLISHED,
 )  # fmt: skip
