@@ -123,6 +123,7 @@ register(
     tw.triplet_margin_loss, VECTOR, VECTOR, VECTOR,
     reference=triplet_margin,
     options=({}, {"margin": 3.0, "p": 3.0, "eps": 0.0}, {"margin": 4.0, "p": 1.5, "swap": True}),
+    limit=32,  # of the two distances' slopes by the anchor little may be left: 17 was seen
     hostile=(
         ([3e18, 1e18, 2e18, -1e18], [-3e18, 3e18, 1e18, 1e18], [2e18, 2e18, 1e18, 1e18]),
         ([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.5, 4.0]),
