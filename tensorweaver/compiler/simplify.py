@@ -191,6 +191,11 @@ def where(condition: Node, x: Node, y: Node) -> Node | None:
     )
 
 
+def equal(x: Node, y: Node) -> Node | None:
+    """A row has at least one element."""
+    return constant(False) if x is ROW_SIZE and is_number(y, 0) else None  # noqa: FBT003 - a value
+
+
 def total(x: Node) -> Node | None:
     if x.name == "spread":
         return operation("multiply", ROW_SIZE, x.arguments[0])
@@ -238,6 +243,7 @@ RULES: dict[str, Callable[..., Node | None]] = {
     "add":      add,       "subtract": subtract,  "multiply": multiply,
     "divide":   divide,    "negative": negative,  "pow":      power,
     "abs":      absolute,
+    "equal":    equal,
     "where":    where,     "sum":      total,     "max":      extreme,
     "prod":     product,
     "min":      extreme,   "spread":   spread,    "positive": lambda x: x,

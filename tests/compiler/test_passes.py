@@ -154,3 +154,9 @@ def test_a_formula_that_needs_a_formula_is_lowered_to_the_end():
     low = lower(Graph((x,), (operation("log_factorial_excess", x),)))
     names = {node.name for node in topological(low.outputs)} & set(VOCABULARY)
     assert {name for name in names if VOCABULARY[name].formula is not None} == set()
+
+
+def test_a_row_is_never_empty():
+    nothing = operation("equal", ROW_SIZE, constant(0.0))
+    graph = Graph((X, ROW_SIZE), (operation("where", nothing, constant(0.0), X),), {})
+    assert simplify(graph).outputs == (X,)
