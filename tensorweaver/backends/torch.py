@@ -31,6 +31,11 @@ class TorchBackend(Backend):
         """The compatibility layer's `sign` writes into its result: `torch.func.vmap` refuses."""
         return {"sign": sign}
 
+    def constant(self, value: float, dtype: str, device: Any) -> Array:
+        """Made outside of any `torch.func` transform: it is kept, and outlives the transform."""
+        with load("torch")._C._DisableFuncTorch():  # noqa: SLF001 - there is no public name for it
+            return super().constant(value, dtype, device)
+
     def has_numbers(self, array: Array) -> bool:
         """On whatever device they are."""
         return holds_numbers(array)

@@ -186,6 +186,22 @@ def test_functional_gradients(chosen_case):
     assert_close(product, ours, of="hessian", atol=1e-15)
 
 
+def test_what_is_made_inside_a_transform_outlives_it():
+    @tw.pointwise
+    def new_loss(predictions, targets):
+        xp = tw.array_namespace(predictions)
+        error = predictions - targets
+        return xp.where(error > 1.5, 3.0 * error**2, xp.maximum(error, 0.25) ** 3)
+
+    arrays = torch.tensor([0.5, 1.0, 4.0]), torch.zeros(3)
+    inside = hessian(lambda x: new_loss(x, arrays[1]))(arrays[0])
+    outside = new_loss.hessian_diag(*arrays)
+    assert_close(inside, torch.diag(outside), of="hessian")
+    assert_close(
+        torch.func.grad(lambda x: new_loss(x, arrays[1]))(arrays[0]), new_loss.grad(*arrays)
+    )
+
+
 def test_hessian_is_our_own(chosen_case):
     loss, arrays, options = chosen_case
     function = lambda first: loss(first, *arrays[1:], **options)  # noqa: E731 - a closure of the test
