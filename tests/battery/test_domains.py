@@ -63,7 +63,12 @@ def test_a_domain_that_nobody_knows_is_refused(domains, error, message):
         tw.pointwise(domains=domains)(formula)
 
 
-def test_on_the_backend(to_array):
+def test_on_the_backend(to_array, backend):
     logits, targets = to_array([0.5, 1.0]), to_array([0.5, -0.25])
-    with tw.use_validation(True), pytest.raises(tw.ArgumentError, match=r"targets.1. is -0.25"):
-        tw.binary_cross_entropy_with_logits_loss(logits, targets)
+    with tw.use_validation(True):
+        if backend == "dask":  # has no numbers yet, and stays lazy
+            found = tw.binary_cross_entropy_with_logits_loss(logits, targets)
+            assert type(found).__module__.startswith("dask")
+            return
+        with pytest.raises(tw.ArgumentError, match=r"targets.1. is -0.25"):
+            tw.binary_cross_entropy_with_logits_loss(logits, targets)
