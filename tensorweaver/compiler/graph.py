@@ -178,7 +178,7 @@ def result_level(name: str, arguments: tuple[Node, ...]) -> Level:
     category = category_of(name)
     if category in {"elementwise", "predicate"}:
         return highest
-    if category == "reduction" or name in {"take_along_axis", "log_softmax_at"}:
+    if category == "reduction" or (category == "label" and name != "put_along_axis"):
         return min(highest, Level.ROW)
     if category == "rowwise" and arguments[0].level is not Level.ELEMENT:
         message = (

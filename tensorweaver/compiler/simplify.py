@@ -37,8 +37,8 @@ def recognise(graph: Graph) -> Graph:
 
 
 def recognise_node(node: Node, arguments: Arguments) -> Node:
-    if node.name == "take_along_axis" and arguments[0].name == "log_softmax":
-        return operation("log_softmax_at", arguments[0].arguments[0], arguments[1])
+    if node.name == "take_along_axis" and f"{arguments[0].name}_at" in VOCABULARY:
+        return operation(f"{arguments[0].name}_at", arguments[0].arguments[0], arguments[1])
     if node.name == "log" and arguments[0].name in {"softmax", "sigmoid"}:
         return operation(f"log_{arguments[0].name}", *arguments[0].arguments)
     return simplify_node(node, arguments)

@@ -144,6 +144,18 @@ def log_softmax_at(xp: Any, x: Any, labels: Any, axis: int = -1) -> Any:
     return row.shifted_label - xp.log1p(row.rest)
 
 
+def softmax_at(xp: Any, x: Any, labels: Any, axis: int = -1) -> Any:
+    """`take_along_axis(softmax(x), labels)`."""
+    row = others_of_label(xp, x, labels, axis)
+    return xp.exp(row.shifted_label) / (1.0 + row.rest)
+
+
+def softmax_complement_at(xp: Any, x: Any, labels: Any, axis: int = -1) -> Any:
+    """`take_along_axis(softmax_complement(x), labels)`: the share of all other terms."""
+    row = others_of_label(xp, x, labels, axis)
+    return row.others / (1.0 + row.rest)
+
+
 def softmax_minus_one_hot(xp: Any, x: Any, labels: Any, axis: int = -1) -> Any:
     """Probabilities minus one-hot, the gradient of cross-entropy; at the label it is `-others /
     total`.
@@ -213,6 +225,15 @@ STABLE = (
                              (lambda xp, g, out, x, labels, *, axis=-1:
                                   -g * xp.softmax_minus_one_hot(x, labels, axis=axis), None),
                               kind="label", formula=log_softmax_at, domain=(LOGIT,)),
+    Primitive("softmax_at",
+                             (lambda xp, g, out, x, labels, *, axis=-1:
+                                  -g * out * xp.softmax_minus_one_hot(x, labels, axis=axis), None),
+                              kind="label", formula=softmax_at, domain=(LOGIT,)),
+    Primitive("softmax_complement_at",
+                             (lambda xp, g, out, x, labels, *, axis=-1:
+                                  g * xp.softmax_at(x, labels, axis=axis)
+                                  * xp.softmax_minus_one_hot(x, labels, axis=axis), None),
+                              kind="label", formula=softmax_complement_at, domain=(LOGIT,)),
     Primitive("softmax_minus_one_hot",
                              (lambda xp, g, out, x, labels, *, axis=-1: softmax_pullback(xp, g, x, axis), None),
                               kind="rowwise", formula=softmax_minus_one_hot, domain=(LOGIT,),

@@ -94,6 +94,13 @@ def test_the_log_likelihood_of_a_label_is_recognised():
     assert "log_softmax_at" in {node.name for node in topological(graph.outputs)}
 
 
+@pytest.mark.parametrize("name", ["log_softmax", "softmax", "softmax_complement"])
+def test_what_a_label_reads_is_computed_for_the_label_alone(name):
+    row = operation(name, X)
+    graph = recognise(Graph((X, LABELS), (operation("take_along_axis", row, LABELS),)))
+    assert {node.name for node in topological(graph.outputs)} == {"input", f"{name}_at"}
+
+
 @pytest.mark.parametrize(("formula", "kind"), CASES)
 def test_simplify_has_nothing_left_to_do(formula, kind):
     once = simplify(graph_of(formula, kind))

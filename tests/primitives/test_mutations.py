@@ -162,7 +162,13 @@ COMPOSED = [name for name in TRACED if VOCABULARY[name].formula is not None]
 def test_a_spoilt_formula_is_noticed(name, spoil):
     right = VOCABULARY[name].formula
     assert right is not None
-    spoil(name, formula=lambda xp, *args, **named: 1.01 * right(xp, *args, **named))
+
+    def wrong(*args, **named):
+        # A mere factor would be in the slope too where that is made from the result.
+        value = right(*args, **named)
+        return value * (1.01 + 0.01 * value)
+
+    spoil(name, formula=wrong)
     with pytest.raises(GradientMismatchError, match="finite differences"):
         check(name)
 
