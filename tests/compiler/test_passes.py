@@ -126,6 +126,8 @@ NEGATED = operation("negative", X)
         (operation("pow", X, TWO), operation("square", X)),
         (operation("pow", X, constant(0.5)), operation("sqrt", X)),
         (operation("pow", X, ONE), X),
+        (operation("pow", X, constant(3.0)), operation("multiply", X, operation("square", X))),
+        (operation("pow", X, constant(1.5)), operation("multiply", X, operation("sqrt", X))),
         (operation("divide", X, TWO), operation("multiply", constant(0.5), X)),
         (operation("where", constant(True), X, Y), X),
         (operation("where", operation("isnan", X), Y, Y), Y),
@@ -167,3 +169,19 @@ def test_a_row_is_never_empty():
     nothing = operation("equal", ROW_SIZE, constant(0.0))
     graph = Graph((X, ROW_SIZE), (operation("where", nothing, constant(0.0), X),), {})
     assert simplify(graph).outputs == (X,)
+
+
+def simplify_power(exponent):
+    node = simplify(Graph((X,), (operation("pow", X, constant(exponent)),))).outputs[0]
+    assert node.name != "pow"
+    return node
+
+
+@pytest.mark.parametrize("exponent", [-1.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0])
+def test_a_power_by_other_functions_is_the_power(exponent):
+    x = np.asarray([0.0, 5e-324, 1e-200, 1e-30, 0.3, 1.0, 7.1, 1e30, 1e80, 1e300, np.inf, np.nan])
+    x = np.concatenate([x, -x]) if exponent == int(exponent) else x
+    graph = Graph((X,), (simplify_power(exponent),))
+    (actual,) = run(graph, {X: x[:, None]})
+    with np.errstate(all="ignore"):
+        assert_close(actual[:, 0], x**exponent, rtol=4e-16)
