@@ -20,9 +20,10 @@ PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
 
 #: What another release of Python or NumPy does not change: how exact the numbers are, CUDA kernels,
-#: and that engines agree call by call; `test_random_calls.py` asks them for calls of every kind.
-ONCE = ["accuracy", "battery/test_accuracy.py", "compiler/cuda", "gpu", "helpers/cuda_on_cpu"]
-ONCE += ["loss/engines/test_agreement.py"]
+#: what the battery asks of the losses but for `test_backends.py`, which computes each, and that
+#: engines agree call by call; `test_random_calls.py` asks them for calls of every kind.
+ONCE = [f"battery/test_{name}.py" for name in ("accuracy", "inputs", "laws", "peers")]
+ONCE += ["accuracy", "compiler/cuda", "gpu", "helpers/cuda_on_cpu", "loss/engines/test_agreement.py"]
 WITHOUT_ONCE = [f"--ignore=tests/{name}" for name in ONCE]
 
 #: Losses of each family whose kernels, run on the CPU, are held to their textbook formulas.

@@ -5,6 +5,7 @@ import zlib
 import numpy as np
 import pytest
 
+from tests.battery.select import chosen
 from tests.battery.specimen import cases
 
 SEED = 20240229
@@ -12,9 +13,8 @@ SEED = 20240229
 
 def pytest_generate_tests(metafunc):
     if "case" in metafunc.fixturenames and "peer" not in metafunc.fixturenames:
-        chosen = getattr(metafunc.function, "chosen", lambda _case: True)
-        found = [pytest.param(case, id=case.id) for case in cases() if chosen(case)]
-        metafunc.parametrize("case", found)
+        found = chosen(metafunc.function, cases())
+        metafunc.parametrize("case", [pytest.param(case, id=case.id) for case in found])
 
 
 @pytest.fixture

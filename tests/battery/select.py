@@ -1,13 +1,31 @@
 """Which cases a test is about."""
 
-__all__ = ["of"]
+import os
+
+__all__ = ["THOROUGH", "chosen", "of", "once_a_loss"]
+
+THOROUGH = bool(os.environ.get("TENSORWEAVER_TEST_THOROUGH"))
+"""Whether everything is asked of every case, which takes some times as long."""
 
 
 def of(predicate):
     """Run the test for the cases that satisfy `predicate`."""
 
     def decorate(test):
-        test.chosen = predicate
+        test.predicate = predicate
         return test
 
     return decorate
+
+
+def once_a_loss(test):
+    """Run the test with a loss's first options alone, for others change nothing in it."""
+    test.once = True
+    return test
+
+
+def chosen(test, cases):
+    """The cases that a test is about."""
+    predicate = getattr(test, "predicate", lambda _case: True)
+    once = getattr(test, "once", False) and not THOROUGH
+    return [case for case in cases if predicate(case) and not (once and case.is_further)]

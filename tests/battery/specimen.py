@@ -164,6 +164,11 @@ class Case(NamedTuple):
         return self.specimen.loss
 
     @property
+    def is_further(self) -> bool:
+        """Whether other options of the same loss come before these."""
+        return self.options is not self.specimen.options[0]
+
+    @property
     def second(self) -> bool:
         """Whether its second derivative is not 0 everywhere."""
         second = self.specimen.second

@@ -1,7 +1,6 @@
 """Value and gradient within a few ulp of the textbook formula, and what the inputs allow."""
 
 import itertools
-import os
 
 import mpmath
 import numpy as np
@@ -9,13 +8,12 @@ import pytest
 
 from tests.accuracy.judge import ELEMENTWISE, OVER_CLASSES, Exact, assert_accurate, spacing
 from tests.battery.exact import exact_element, exact_row
-from tests.battery.select import of
+from tests.battery.select import THOROUGH, of
 from tests.battery.test_laws import several
 
 DTYPES = ("float32", "float64")
 #: Most of the time goes into the truth. `nox -s battery` asks for all of it, a usual run for a part
 #: that is the same on every run.
-THOROUGH = bool(os.environ.get("TENSORWEAVER_TEST_THOROUGH"))
 MOST_HOSTILE = 150 if THOROUGH else 40
 ORDINARY = 24 if THOROUGH else 8
 ROWS = 6 if THOROUGH else 4

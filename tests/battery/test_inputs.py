@@ -4,7 +4,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from tests.battery.select import of
+from tests.battery.select import of, once_a_loss
 from tests.battery.test_laws import several
 from tests.helpers.compare import assert_close
 
@@ -24,6 +24,7 @@ def ways(array):
 
 
 @pytest.mark.parametrize("way", ["strided", "Fortran", "read-only", "backwards"])
+@once_a_loss
 def test_it_does_not_matter_how_arrays_lie(case, way, random):
     arrays, options = case.draw(random)
     before = [a.copy() for a in arrays]
@@ -37,6 +38,7 @@ def test_it_does_not_matter_how_arrays_lie(case, way, random):
         np.testing.assert_array_equal(array, kept)
 
 
+@once_a_loss
 @of(lambda case: not case.with_arrays)
 def test_a_mean_over_nothing_is_zero(case, random):
     arrays, options = case.draw(random)
@@ -54,6 +56,7 @@ def is_pointwise(case):
     return not (case.loss.formula.rowwise or case.loss.formula.composed)
 
 
+@once_a_loss
 @of(lambda case: is_pointwise(case) and not case.with_arrays)
 def test_single_numbers(case, random):
     arrays, options = case.draw(random)
@@ -65,6 +68,7 @@ def test_single_numbers(case, random):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@once_a_loss
 def test_other_dtypes(case, dtype, random):
     arrays, options = case.draw(random)
     narrow = np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
@@ -86,6 +90,7 @@ def test_other_dtypes(case, dtype, random):
         )
 
 
+@once_a_loss
 @of(lambda case: not case.with_arrays)
 def test_lists_are_arrays(case, random):
     arrays, options = case.draw(random)
@@ -93,6 +98,7 @@ def test_lists_are_arrays(case, random):
     assert_close(value, case.loss(*arrays, **options), rtol=1e-14)
 
 
+@once_a_loss
 def test_the_gradient_is_written_where_told(case, random):
     arrays, options = case.draw(random)
     expected = case.loss.grad(*arrays, **options)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tensorweaver as tw
-from tests.battery.select import of
+from tests.battery.select import of, once_a_loss
 from tests.helpers.compare import assert_close
 
 COUNTS = np.asarray([2, 0, 1, 3, 1])
@@ -113,6 +113,7 @@ def test_the_second_derivative_is_there(case, random):
     assert np.any(case.loss.hessian_diag(*arrays, **options) != 0)
 
 
+@once_a_loss
 def test_tensors_give_the_same(case, random):
     arrays, options = case.draw(random)
     names = case.loss.formula.arguments

@@ -1,10 +1,9 @@
 """Every loss of the library as CUDA C: its text, and what NVRTC makes of it."""
 
-import os
-
 import pytest
 
 from tensorweaver.backends.cupy_launcher import OPTIONS
+from tests.battery.select import THOROUGH
 from tests.battery.specimen import cases
 from tests.helpers.cuda_on_cpu import compile_for
 
@@ -16,7 +15,7 @@ WOVEN = [
 #: The first set of options of each specimen: every loss and form of targets. A usual run takes one
 #: in six, for all of them take minutes; `TENSORWEAVER_TEST_THOROUGH=1` asks for all.
 FIRST = list({case.specimen.title: case for case in reversed(WOVEN)}.values())[::-1]
-if not os.environ.get("TENSORWEAVER_TEST_THOROUGH"):
+if not THOROUGH:
     FIRST = FIRST[::6]
 
 
