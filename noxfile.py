@@ -23,7 +23,13 @@ PYTHONS = nox.project.python_versions(PROJECT)
 #: what the battery asks of the losses but for `test_backends.py`, which computes each, and that
 #: engines agree call by call; `test_random_calls.py` asks them for calls of every kind.
 ONCE = [f"battery/test_{name}.py" for name in ("accuracy", "inputs", "laws", "peers")]
-ONCE += ["accuracy", "compiler/cuda", "gpu", "helpers/cuda_on_cpu", "loss/engines/test_agreement.py"]
+ONCE += [
+    "accuracy",
+    "compiler/cuda",
+    "gpu",
+    "helpers/cuda_on_cpu",
+    "loss/engines/test_agreement.py",
+]
 WITHOUT_ONCE = [f"--ignore=tests/{name}" for name in ONCE]
 
 #: Losses of each family whose kernels, run on the CPU, are held to their textbook formulas.

@@ -73,8 +73,8 @@ class Execution:
         """The dtype that indexes arrays."""
         return "int64"
 
-    def labels_visible(self, array: Any) -> bool:
-        """May labels be checked? Where that would stall a device, only on request."""
+    def visible(self, array: Any) -> bool:
+        """May its numbers be checked? Where that would stall a device, only on request."""
         return self.concrete(array) or (validating() and self.has_numbers(array))
 
     def has_numbers(self, array: Any) -> bool:

@@ -8,9 +8,9 @@ chosen: ContextVar[bool] = ContextVar("tensorweaver_validation", default=False)
 
 
 class use_validation:  # noqa: N801 - reads as a statement: tw.use_validation(True)
-    """Check labels on a GPU too, and wait for it: a bad one raises instead of giving NaN; and check
-    that probabilities, counts, signs and positive numbers are what they should be, on every
-    backend, which costs a look at each. (Not beside `where`: what is left out may hold anything.)
+    """Check labels, probabilities, counts and signs on a GPU too, and wait for it: a bad one raises
+    instead of giving NaN or what the formula makes of it. On the CPU they are checked anyway; those
+    of lazy and traced arrays never are.
 
     `use_validation(True)` switches it on for the current thread or task; as a context manager it
     restores the former choice at the end.

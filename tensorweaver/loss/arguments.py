@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tensorweaver.errors import ArgumentError, DTypeError, LabelError, ShapeError
-from tensorweaver.loss.domains import check_domain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +22,6 @@ __all__ = [
     "LABEL_DTYPES",
     "Described",
     "axis_number",
-    "check_domains",
     "check_labels",
     "check_out",
     "check_reduction",
@@ -239,20 +237,6 @@ def check_labels(
         )
         raise LabelError(message)
     return False
-
-
-def check_domains(formula: Formula, plan: Any, arrays: Sequence[Any]) -> None:
-    """Refuse numbers that an argument may not hold, where they can be looked at; none where some
-    are left out, for those may hold anything.
-    """
-    if "where" in plan.ports:
-        return
-    given = (array for array in arrays if array is not None)
-    for name, array in zip(plan.ports, given, strict=True):
-        domain = formula.domains.get(name)
-        if domain is not None and plan.backend.has_numbers(array):
-            numbers = plan.backend.to_numpy(array)
-            check_domain(formula.name, name, numbers.astype(np.float64), domain)
 
 
 def leading(given: tuple[int, ...], full: tuple[int, ...]) -> tuple[int, ...] | None:

@@ -13,6 +13,7 @@ from tensorweaver.loss.arguments import (
     compute_dtype,
     is_floating,
 )
+from tensorweaver.loss.domains import check_domain
 from tensorweaver.loss.options import thawed
 from tensorweaver.tensor import Tensor
 from tensorweaver.tensor.tape import gradients, no_grad
@@ -58,7 +59,14 @@ class ComposedPlan:
 
     # ---------------------------------------------------------------------------------- the formula
     def checked(self, arrays: Sequence[Any]) -> ComposedPlan:
-        """The same plan, once the formula's own check has passed."""
+        """The same plan, once the formula's own check has passed. Beside weights and masks numbers
+        are not looked at: only the formula knows which of them count.
+        """
+        if self.formula.domains and not any(array is not None for array in arrays[-2:]):
+            for name, array in zip(self.ports, self.present(arrays), strict=True):
+                domain = self.formula.domains.get(name)
+                if domain is not None and self.backend.visible(array):
+                    check_domain(self.formula.name, name, self.backend.to_numpy(array), domain)
         if self.formula.check is not None:
             given: dict[str, Any] = {}
             for name, array in zip(self.ports, self.present(arrays), strict=True):

@@ -80,8 +80,9 @@ def pointwise(
         Reductions beyond mean, sum and none; `"batchmean"` divides by the length of the first axis.
     domains
         What numbers arguments may hold, where that is less than all: `"probability"`,
-        `"nonnegative"`, `"positive"`, `"sign"` for -1 and 1, `"count"`. They are looked at under
-        `use_validation(True)`.
+        `"nonnegative"`, `"positive"`, `"sign"` for -1 and 1, `"count"`. Others are refused, with
+        the place of the first that counts, where numbers can be looked at: not on a GPU unless
+        `use_validation(True)` says so, and not of lazy and traced arrays.
 
     Examples
     --------

@@ -42,16 +42,21 @@ class FusedPlan(Plan):
         self.places = dict(zip(self.ports, given, strict=True))
 
     # ------------------------------------------------------------------------------ kernels
-    def fused_kernel(self, kind: str, wrt: tuple[str, ...], results: tuple[Output, ...]) -> Any:
-        """The engine's kernel for one kind of thing; of one result more, that is how many labels
-        are no classes.
-        """
-        key = (kind, wrt, results)
+    def fused_kernel(
+        self,
+        kind: str,
+        wrt: tuple[str, ...],
+        results: tuple[Output, ...],
+        *,
+        watching: bool = False,
+    ) -> Any:
+        """The engine's kernel for one kind of thing; `watching` for numbers that may not be."""
+        key = (kind, wrt, results, watching)
         found = self.fused.get(key)
         if found is None:
             graph = self.variant.graph(kind, wrt)
-            if len(results) > len(graph.outputs):
-                graph = graph.with_outputs(*graph.outputs, self.variant.strangers)
+            if watching:
+                graph = self.variant.watching(graph)
             found = self.fused[key] = self.weave(graph, results)
         return found
 

@@ -21,7 +21,6 @@ from tensorweaver.loss.arguments import (
     LABEL_DTYPES,
     Described,
     axis_number,
-    check_domains,
     check_reduction,
     is_floating,
 )
@@ -130,7 +129,7 @@ class Loss:
                 shortcut = self.shortcuts.get(key)
             except (AttributeError, TypeError):
                 key = shortcut = None  # lists, numbers
-            if shortcut is not None and not (self.formula.domains and validating()):
+            if shortcut is not None:
                 return shortcut(a, b)
         if options.get("backend") is not None:
             with beside(arrays, options):
@@ -294,7 +293,7 @@ class Loss:
     def opened(
         self, arrays: tuple[Any, ...], options: dict[str, Any]
     ) -> tuple[Plan, Sequence[Any], Sequence[Any] | None]:
-        """`open`, with the labels looked at."""
+        """`open`, with the numbers looked at."""
         plan, values, tensors = self.open(arrays, options)
         return plan.checked(values), values, tensors
 
@@ -302,17 +301,8 @@ class Loss:
         self, arrays: tuple[Any, ...], options: dict[str, Any]
     ) -> tuple[Plan, Sequence[Any], Sequence[Any] | None]:
         """The plan for a call, its arrays in the plan's order, and the Tensors among them if there
-        are any.
+        are any; no number is looked at.
         """
-        found = self.find(arrays, options)
-        if self.formula.domains and validating():
-            check_domains(self.formula, *found[:2])
-        return found
-
-    def find(
-        self, arrays: tuple[Any, ...], options: dict[str, Any]
-    ) -> tuple[Plan, Sequence[Any], Sequence[Any] | None]:
-        """The same, with no number looked at."""
         formula = self.formula
         if len(arrays) != len(formula.arguments):
             arrays = bind(formula, arrays, options)
@@ -421,7 +411,7 @@ class Loss:
             axis,
             chosen_options(self.formula, options),
             all(
-                backend.labels_visible(array)
+                backend.visible(array)
                 for array, what in zip(arrays, described, strict=True)
                 if what is not None and what.dtype in LABEL_DTYPES
             ),

@@ -20,6 +20,7 @@ from tensorweaver.loss.arguments import (
     resolve_roles,
 )
 from tensorweaver.loss.derivatives import KernelDerivatives, as_tuple
+from tensorweaver.loss.domains import check_domain
 from tensorweaver.loss.options import Option, frozen, thawed
 from tensorweaver.loss.port import Frame, Port
 from tensorweaver.loss.variant import VariantKey, variant_of
@@ -91,6 +92,11 @@ class Plan:
             if question.labels_visible
             else []
         )
+        self.watched = [
+            (place, name, formula.domains[name])
+            for place, (name, role) in enumerate(zip(formula.array_names, self.roles, strict=True))
+            if name in formula.domains and role not in {None, "label"}
+        ]
         self.ignored = thawed(question.options).get("ignore_index")
         self.without_ignored: Self | None = None
         labels = {
@@ -181,7 +187,11 @@ class Plan:
         return [port.enter(array) for port, array in zip(self.ports.values(), given, strict=True)]
 
     def checked(self, arrays: Sequence[Any]) -> Plan:
-        """The plan to run once labels have been looked at: a cheaper one where none is ignored."""
+        """The plan to run once numbers have been looked at: a cheaper one where no label is
+        ignored.
+        """
+        if self.watched:
+            self.check_domains(arrays)
         if not self.label_places:
             return self
         ignored = self.ignored
@@ -191,6 +201,23 @@ class Plan:
             name = self.formula.array_names[place]
             all_classes &= check_labels(self.formula.name, name, host, self.frame.classes, ignored)
         return self.for_classes() if all_classes else self
+
+    def check_domains(self, arrays: Sequence[Any]) -> None:
+        """Refuse numbers that an argument may not hold, where they are at hand and count."""
+        counted = None
+        for name, array in zip(("sample_weight", "where"), arrays[-2:], strict=True):
+            if array is not None:
+                if not self.backend.visible(array):
+                    return
+                kept = self.backend.to_numpy(array).reshape(self.ports[name].small) != 0
+                counted = kept if counted is None else counted & kept
+        for place, name, domain in self.watched:
+            array = arrays[place]
+            if self.backend.visible(array):
+                numbers = self.backend.to_numpy(array)
+                if counted is not None:
+                    numbers = numbers.reshape(self.ports[name].small)
+                check_domain(self.formula.name, name, numbers, domain, counted)
 
     def for_classes(self) -> Self:
         """The plan for labels that are classes: a cheaper one where others would be ignored."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tensorweaver.compiler.compile import (
@@ -19,23 +20,28 @@ from tensorweaver.compiler.graph import (
     Graph,
     Level,
     Node,
+    as_boolean,
     as_real,
     constant,
     input_node,
     operation,
     topological,
 )
-from tensorweaver.compiler.trace import ROW_SIZE
+from tensorweaver.compiler.trace import ROW_SIZE, namespace, unwrap, wrap
 from tensorweaver.errors import TraceError
+from tensorweaver.loss.domains import DOMAINS
 from tensorweaver.loss.options import Option, thawed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tensorweaver.compiler.kernel import Kernel, Setting
     from tensorweaver.loss.formula import Formula, Role
 
 __all__ = ["Variant", "VariantKey", "variant_of"]
 
 ONE = constant(1.0)
+NAN = constant(math.nan)
 MOST_OUTPUTS = 2
 VARIANTS_KEPT = 256
 
@@ -117,12 +123,35 @@ class Variant:
         """Whether the loss of an element is one number a row, and kernels give it once a row."""
         return self.last_step == "spread"
 
-    @property
-    def strangers(self) -> Node:
-        """How many of a row's labels are none of the classes."""
-        labels = (node for node in self.nodes.values() if node.kind == "integral")
-        outside = (operation("logical_not", valid_labels(node, None)) for node in labels)
-        return functools.reduce(add, map(as_real, outside))
+    def watching(self, graph: Graph) -> Graph:
+        """A graph that begins with the losses, which now are NaN where a number outside its domain
+        counts; behind all else how many of a row's labels are none of the classes.
+        """
+        losses, *others = graph.outputs
+        for node in self.outside_domains():
+            if losses.level is Level.ELEMENT:
+                losses = operation("where", node, NAN, losses)
+            else:
+                poison = operation("where", node, NAN, constant(0.0))
+                losses = operation("add", losses, operation("sum", poison))
+        labels = [node for node in self.nodes.values() if node.kind == "integral"]
+        strangers = [as_real(operation("logical_not", valid_labels(n, None))) for n in labels]
+        if strangers:
+            others.append(functools.reduce(functools.partial(operation, "add"), strangers))
+        return graph.with_outputs(losses, *others)
+
+    def outside_domains(self) -> Iterator[Node]:
+        """Where a number counts that its argument may not hold."""
+        counts = []
+        if "sample_weight" in self.nodes:
+            counts.append(as_boolean(self.nodes["sample_weight"]))
+        if "where" in self.nodes:
+            counts.append(self.nodes["where"])
+        for name, domain in self.formula.domains.items():
+            node = self.nodes.get(name)
+            if node is not None and node.kind == "real":
+                outside = unwrap(DOMAINS[domain].outside(namespace, wrap(node)))
+                yield functools.reduce(functools.partial(operation, "logical_and"), counts, outside)
 
     def counts(self, name: str) -> bool:
         """Whether what a mean divides by depends on the argument."""
@@ -213,10 +242,6 @@ def unless_zero(seed: Node, slope: Node) -> Node:
         return slope
     nothing = operation("equal", seed, constant(0.0))
     return operation("where", nothing, constant(0.0), slope)
-
-
-def add(a: Node, b: Node) -> Node:
-    return operation("add", a, b)
 
 
 def valid_labels(labels: Node, ignore_index: int | None) -> Node:

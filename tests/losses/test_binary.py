@@ -61,10 +61,15 @@ def test_labels_that_are_no_classes_are_refused():
 
 @pytest.mark.parametrize("loss", OF_SIGNS, ids=lambda loss: loss.formula.name)
 def test_a_target_is_a_sign_or_nothing(loss):
-    values, slopes = elements(loss, np.asarray([0.5, 0.5, 0.5]), np.asarray([0.0, 0.9, NAN]))
-    assert np.all(np.isnan(values))
-    assert np.all(np.isnan(slopes))
-    assert np.isnan(loss(X, Y > 0))  # True is 1, False is 0
+    value, slope = elements(loss, np.asarray([0.5]), np.asarray([NAN]))
+    assert np.isnan([value, slope]).all()
+    for wrong in (0.0, 0.9):
+        with pytest.raises(
+            tw.ArgumentError, match=rf"targets\[1\] is {wrong}, but must be -1 or 1"
+        ):
+            loss([0.5, 0.5], [1.0, wrong])
+    with pytest.raises(tw.ArgumentError, match=r"is False, but must be -1 or 1"):
+        loss(X, Y > 0)
     same(elements(loss, X, Y.astype(np.int64)), elements(loss, X, Y))
     assert loss(X, np.zeros(4), where=np.zeros(4, bool)) == 0
 

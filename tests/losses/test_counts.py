@@ -108,10 +108,13 @@ def test_negative_rates_are_nan(full):
 
 
 @pytest.mark.parametrize("loss", [tw.poisson_deviance_loss, tw.gamma_deviance_loss])
-@pytest.mark.parametrize("pair", [(-1, 2), (2, -1), (NAN, 1), (1, NAN)])
-def test_deviances_of_negative_numbers_are_nan(loss, pair):
-    assert np.isnan(value(loss, *pair))
-    assert np.isnan(slope(loss, *pair))
+def test_deviances_of_negative_numbers_are_refused(loss):
+    for pair in ((NAN, 1), (1, NAN)):
+        assert np.isnan(value(loss, *pair))
+        assert np.isnan(slope(loss, *pair))
+    for name, pair in (("predictions", (-1, 2)), ("targets", (2, -1))):
+        with pytest.raises(tw.ArgumentError, match=f"{name}.* is -1.0, but must be"):
+            value(loss, *pair)
 
 
 @pytest.mark.parametrize(("power", "expected"), [(0, 4.0), (1, 4.0), (1.5, 4 * 2**0.5), (2, INF)])
@@ -134,9 +137,9 @@ def test_infinite_predictions_of_the_gamma_likelihood():
 @pytest.mark.parametrize(
     "loss", [tw.gaussian_nll_loss, tw.beta_nll_loss, tw.laplace_nll_loss, tw.crps_gaussian_loss]
 )
-def test_negative_spreads_are_nan(loss):
-    assert np.isnan(value(loss, 1, 0, -1))
-    assert np.isnan(slope(loss, 1, 0, -1)).all()
+def test_negative_spreads_are_refused(loss):
+    with pytest.raises(tw.ArgumentError, match=r"is -1.0, but must be 0 or more"):
+        slope(loss, 1, 0, -1)
 
 
 def test_a_forecast_without_spread_is_scored_by_its_error():
@@ -305,8 +308,8 @@ def by_dispersion(loss, *arrays, **options):
 
 
 @pytest.mark.parametrize("full", [False, True])
-@pytest.mark.parametrize("r", [0.0, -1.0, NAN])
-def test_a_dispersion_that_is_not_positive_gives_nan(r, full):
+@pytest.mark.parametrize("r", [0.0, NAN])
+def test_a_dispersion_of_nothing_gives_nan(r, full):
     assert np.isnan(value(NEGATIVE_BINOMIAL, 0.5, 2, r, full=full))
     assert np.isnan(slope(NEGATIVE_BINOMIAL, 0.5, 2, r, full=full)).all()
 
@@ -375,9 +378,12 @@ def test_zeros_for_a_certain_reason_cost_nothing():
     )
 
 
-def test_negative_counts_are_nan():
-    assert np.isnan(value(ZERO_INFLATED, 0.5, -1, 0))
-    assert np.isnan(value(NEGATIVE_BINOMIAL, 0.5, -1, 1))
+def test_negative_counts_are_refused():
+    for loss, third in ((ZERO_INFLATED, 0), (NEGATIVE_BINOMIAL, 1)):
+        with pytest.raises(tw.ArgumentError, match=r"targets\S* is -1.0, but must be 0 or more"):
+            value(loss, 0.5, -1, third)
+    with pytest.raises(tw.ArgumentError, match=r"dispersion\S* is -1.0, but must be 0 or more"):
+        value(NEGATIVE_BINOMIAL, 0.5, 2, -1)
 
 
 # ------------------------------------------------------------------------------ binomial

@@ -128,7 +128,9 @@ def test_smape_at_a_prediction_of_zero():
 
 def test_levels_of_several_quantiles_that_are_none():
     x, y = np.zeros((1, 2)), np.ones(1)
-    value, slope = tw.multi_quantile_loss.value_and_grad(x, y, quantiles=[0.5, 1.5])
+    with pytest.raises(tw.ArgumentError, match=r"quantiles\[1\] is 1.5, but must be from 0 to 1"):
+        tw.multi_quantile_loss.value_and_grad(x, y, quantiles=[0.5, 1.5])
+    value, slope = tw.multi_quantile_loss.value_and_grad(x, y, quantiles=[0.5, math.nan])
     assert math.isnan(value)
     assert slope[0, 0] == -0.25
     assert math.isnan(slope[0, 1])
@@ -276,9 +278,9 @@ def test_losses_of_no_elements():
 
 
 def test_scales_of_student_t_are_positive():
-    value = tw.student_t_nll_loss([1.0, 1.0], [0.0, 0.0], [0.0, -1.0], reduction="none")
-    assert np.isnan(value[1])
-    assert not np.isfinite(value[0])
+    assert not np.isfinite(tw.student_t_nll_loss([1.0], [0.0], [0.0]))
+    with pytest.raises(tw.ArgumentError, match=r"scale\[1\] is -1.0, but must be 0 or more"):
+        tw.student_t_nll_loss([1.0, 1.0], [0.0, 0.0], [0.0, -1.0])
 
 
 def test_student_t_lets_go_of_infinite_errors():

@@ -28,9 +28,9 @@ def binary_cross_entropy_loss(
 
     Shapes: `predictions` of any shape; `targets` and `weight` the same, or broadcasting to it.
 
-    Domain: probabilities in [0, 1]; outside it the result is NaN. Targets in [0, 1]; booleans and
-    integers are welcome. Nothing is clipped: a certain and wrong prediction costs infinity, and the
-    gradient keeps its true value.
+    Domain: probabilities and targets in [0, 1]; others are refused, booleans and integers welcome.
+    Nothing is clipped: a certain and wrong prediction costs infinity, and the gradient keeps its
+    true value.
 
     Gradient: `(predictions - targets) / (predictions (1 - predictions))`, computed as
     `-targets / predictions + (1 - targets) / (1 - predictions)`, a term with factor 0 being 0.
@@ -88,7 +88,7 @@ def binary_cross_entropy_with_logits_loss(
     it.
 
     Domain: all logits, infinite ones included: the loss is then its limit, 0 or infinity. Targets
-    in [0, 1] (others are taken as they are); booleans and integers are welcome.
+    in [0, 1]; others are refused, booleans and integers welcome.
 
     Gradient: `(1 - targets) sigmoid(logits) - pos_weight targets sigmoid(-logits)`: without
     `pos_weight`, `sigmoid(logits) - targets` without its cancellation. Hessian: the same sum of

@@ -18,7 +18,7 @@ def brier_loss(predictions: Any, targets: Any) -> Any:
 
     Shapes: `predictions` of any shape; `targets` the same, or broadcasting to it.
 
-    Domain: probabilities; they are not checked. Targets in [0, 1]; booleans and integers are
+    Domain: probabilities, and targets in [0, 1]; others are refused, booleans and integers
     welcome.
 
     Gradient: `2 (predictions - targets)`. Hessian: 2.

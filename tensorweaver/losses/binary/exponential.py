@@ -52,7 +52,7 @@ def soft_margin_loss(predictions: Any, targets: Any) -> Any:
     Shapes: `predictions` of any shape; `targets` the same, or broadcasting to it.
 
     Domain: all scores, infinite ones included: the loss is then its limit, 0 or infinity. Targets
-    -1 or +1; any other target, 0 included, gives NaN: see `hinge_loss`.
+    -1 or +1; any other target, 0 included, is refused: see `hinge_loss`.
 
     Gradient: `-targets sigmoid(-targets predictions)`. Hessian: `sigmoid(predictions)
     sigmoid(-predictions)`.

@@ -21,8 +21,8 @@ def hinge_loss(predictions: Any, targets: Any, *, margin: float = 1.0) -> Any:
 
     Shapes: `predictions` of any shape; `targets` the same, or broadcasting to it.
 
-    Domain: all scores. Targets -1 or +1; any other target, 0 included, gives NaN, for whether 0
-    means the negative class is not guessed: `2 * targets - 1` says so. `margin` not negative, else
+    Domain: all scores. Targets -1 or +1; any other, 0 included, is refused, for whether 0 means
+    the negative class is not guessed: `2 * targets - 1` says so. `margin` not negative, else
     `ArgumentError`.
 
     Gradient: `-targets` within the margin, 0 beyond and at the margin itself. Hessian: 0.

@@ -25,7 +25,7 @@ def binomial_nll_loss(logits: Any, targets: Any, trials: Any, *, full: bool = Fa
     Shapes: `logits` of any shape; `targets` and `trials` the same, or broadcasting to it.
 
     Domain: all logits, infinite ones included: the loss is then its limit. Targets from 0 to
-    `trials`; without `full` others are taken as they are.
+    `trials`; negative ones are refused, with `full` those beyond the trials give NaN.
 
     Gradient: `(trials - targets) sigmoid(logits) - targets sigmoid(-logits)`, which is `trials
     sigmoid(logits) - targets` without its cancellation. Hessian: `trials sigmoid(logits)

@@ -23,8 +23,8 @@ def gamma_nll_loss(predictions: Any, targets: Any) -> Any:
 
     Shapes: `predictions` of any shape; `targets` the same, or broadcasting to it.
 
-    Domain: all predictions, infinite ones included; targets from 0 on (negative ones are taken as
-    they are).
+    Domain: all predictions, infinite ones included; targets from 0 on, others are
+    refused.
 
     Gradient: `1 - targets exp(-predictions)`. Hessian: `targets exp(-predictions)`.
 
@@ -56,7 +56,7 @@ def times_exp(xp: Any, x: Any, exponent: Any) -> Any:
     return xp.where(x == 0, 0.0, product)
 
 
-@pointwise(domains={"predictions": "positive", "targets": "positive"})
+@pointwise(domains={"predictions": "nonnegative", "targets": "nonnegative"})
 def gamma_deviance_loss(predictions: Any, targets: Any) -> Any:
     """Gamma deviance: how far a positive mean is from a positive amount, whatever their unit.
 
@@ -64,7 +64,8 @@ def gamma_deviance_loss(predictions: Any, targets: Any) -> Any:
 
     Shapes: `predictions` of any shape; `targets` the same, or broadcasting to it.
 
-    Domain: positive predictions and targets; negative ones give NaN, a target of 0 infinity.
+    Domain: positive predictions and targets; negative ones are refused, a target of 0 costs
+    infinity.
 
     Gradient: `2 (predictions - targets) / predictions**2`. Hessian: `2 (2 targets - predictions) /
     predictions**3`.

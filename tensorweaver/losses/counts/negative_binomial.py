@@ -10,7 +10,10 @@ from tensorweaver.loss import pointwise
 __all__ = ["negative_binomial_nll_loss"]
 
 
-@pointwise(wrt=("predictions", "dispersion"))
+@pointwise(
+    wrt=("predictions", "dispersion"),
+    domains={"targets": "nonnegative", "dispersion": "nonnegative"},
+)
 def negative_binomial_nll_loss(
     predictions: Any, targets: Any, dispersion: Any, *, log_input: bool = True, full: bool = False
 ) -> Any:
@@ -24,7 +27,7 @@ def negative_binomial_nll_loss(
     Shapes: `predictions` of any shape; `targets` and `dispersion` the same, or broadcasting to it.
 
     Domain: all predictions, infinite ones included; means from 0 on, negative ones give NaN.
-    Targets from 0 on and positive, finite dispersions, others give NaN.
+    Targets from 0 on and positive dispersions, others are refused; an infinite one gives NaN.
 
     Gradient: by both predictions and dispersion: `(m - targets) r / (r + m)`, by a mean this
     through `m`; and `digamma(r) - digamma(targets + r) + log1p(m / r) + (targets - m) / (r + m)`.

@@ -23,7 +23,7 @@ def gaussian_nll_loss(
 
     Shapes: `predictions` of any shape; `targets` and `variance` the same, or broadcasting to it.
 
-    Domain: all real predictions and targets; variances from 0 on, negative ones give NaN.
+    Domain: all real predictions and targets; variances from 0 on, others are refused.
 
     Gradient: by both predictions and variance: `(predictions - targets) / v`, and `(1 -
     (predictions - targets)**2 / v) / (2 v)` where the variance is above `eps`, else 0, the slope of
@@ -96,7 +96,7 @@ def beta_nll_loss(
 
     Shapes: `predictions` of any shape; `targets` and `variance` the same, or broadcasting to it.
 
-    Domain: all real predictions and targets; positive variances, negative ones give NaN.
+    Domain: all real predictions and targets; positive variances, negative ones are refused.
 
     Gradient: `v**beta` times that of `gaussian_nll_loss`, by both predictions and variance; with
     `beta=1` the one by the predictions is that of half the squared error. It is not the slope of
@@ -147,7 +147,7 @@ def laplace_nll_loss(predictions: Any, targets: Any, scale: Any, *, full: bool =
 
     Shapes: `predictions` of any shape; `targets` and `scale` the same, or broadcasting to it.
 
-    Domain: all real predictions and targets; positive scales, negative ones give NaN.
+    Domain: all real predictions and targets; positive scales, negative ones are refused.
 
     Gradient: by both predictions and scale: `sign(predictions - targets) / scale`, 0 at the target,
     and `(1 - abs(predictions - targets) / scale) / scale`. Hessian: 0 by the predictions.

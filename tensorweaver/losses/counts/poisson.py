@@ -25,8 +25,8 @@ def poisson_nll_loss(
     Shapes: `predictions` of any shape; `targets` the same, or broadcasting to it.
 
     Domain: all predictions, infinite ones included: a log-rate of -inf costs nothing for a target
-    of 0. Rates from 0 on, negative ones give NaN. Targets that are no whole numbers, and without
-    `full` negative ones, are taken as they are.
+    of 0. Rates from 0 on, negative ones give NaN. Targets from 0 on, others are refused; they need
+    not be whole.
 
     Gradient: `exp(predictions) - targets`; of rates, `1 - targets / (predictions + eps)`. Hessian:
     `exp(predictions)`; of rates, `targets / (predictions + eps)**2`.
@@ -109,7 +109,7 @@ def poisson_deviance_loss(predictions: Any, targets: Any) -> Any:
 
     Shapes: `predictions` of any shape; `targets` the same, or broadcasting to it.
 
-    Domain: predictions and targets from 0 on; negative ones give NaN. A prediction of 0 costs
+    Domain: predictions and targets from 0 on, others are refused. A prediction of 0 costs
     infinity unless the target is 0 too.
 
     Gradient: `2 (predictions - targets) / predictions`. Hessian: `2 targets / predictions**2`.

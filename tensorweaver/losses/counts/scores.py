@@ -23,7 +23,7 @@ def crps_gaussian_loss(predictions: Any, targets: Any, scale: Any) -> Any:
     Shapes: `predictions`, the means, of any shape; `targets` and `scale`, the standard deviations,
     the same, or broadcasting to it.
 
-    Domain: all real predictions and targets; scales from 0 on, negative ones give NaN. With scale 0
+    Domain: all real predictions and targets; scales from 0 on, others are refused. With scale 0
     it is the absolute error.
 
     Gradient: by both predictions and scale: `-erf(z / sqrt(2))`, and `sqrt(2 / pi) exp(-z**2 / 2) -

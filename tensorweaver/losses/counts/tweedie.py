@@ -26,8 +26,7 @@ def tweedie_nll_loss(predictions: Any, targets: Any, *, power: float = 1.5) -> A
 
     Shapes: `predictions` of any shape; `targets` the same, or broadcasting to it.
 
-    Domain: all finite predictions; targets from 0 on (negative ones are taken as they are); `power`
-    from 0 to 3.
+    Domain: all finite predictions; targets from 0 on, others are refused; `power` from 0 to 3.
 
     Gradient: `exp(b predictions) - targets exp(a predictions)`. Hessian: `b exp(b predictions) - a
     targets exp(a predictions)`.

@@ -12,7 +12,7 @@ from tensorweaver.losses.counts.poisson import divergence, plain
 __all__ = ["zero_inflated_poisson_nll_loss"]
 
 
-@pointwise(wrt=("predictions", "zero_logits"))
+@pointwise(wrt=("predictions", "zero_logits"), domains={"targets": "nonnegative"})
 def zero_inflated_poisson_nll_loss(
     predictions: Any, targets: Any, zero_logits: Any, *, full: bool = False
 ) -> Any:
@@ -25,7 +25,7 @@ def zero_inflated_poisson_nll_loss(
 
     Shapes: `predictions` of any shape; `targets` and `zero_logits` the same, or broadcasting to it.
 
-    Domain: all predictions and logits; targets from 0 on, negative ones give NaN.
+    Domain: all predictions and logits; targets from 0 on, others are refused.
 
     Gradient: by both predictions and logits. With `p = sigmoid(zero_logits)` and, for a target of
     0, `q = sigmoid(zero_logits + exp(predictions))`, how likely the reason is: `(1 - q)

@@ -57,7 +57,11 @@ def quantile_loss(predictions: Any, targets: Any, *, quantile: float = 0.5) -> A
     return pinball(xp, difference, quantile)
 
 
-@rowwise(arrays=("quantiles",), roles={"targets": "row", "quantiles": "class"})
+@rowwise(
+    arrays=("quantiles",),
+    roles={"targets": "row", "quantiles": "class"},
+    domains={"quantiles": "probability"},
+)
 def multi_quantile_loss(predictions: Any, targets: Any, *, quantiles: Any = None) -> Any:
     """Mean quantile loss of several levels: one model forecasts a whole distribution.
 
@@ -67,7 +71,7 @@ def multi_quantile_loss(predictions: Any, targets: Any, *, quantiles: Any = None
     Shapes: `predictions` `(..., Q)` with the levels on `axis`; `targets` the same without that
     axis; `quantiles` `(Q,)`.
 
-    Domain: all real numbers; levels in [0, 1]. A level outside is NaN, in value and gradient. The
+    Domain: all real numbers; levels in [0, 1], others are refused. The
     levels need no order, and crossing predictions cost nothing extra.
 
     Gradient: that of `quantile_loss` divided by Q; 0 at the kinks. Hessian: 0.

@@ -28,8 +28,8 @@ def student_t_nll_loss(
 
     Shapes: `predictions` of any shape; `targets` and `scale` the same, or broadcasting to it.
 
-    Domain: all real numbers; positive scales: at 0 the loss is infinite or NaN, below NaN. `df`
-    positive, else `ArgumentError`; `df=inf` is the Gaussian.
+    Domain: all real numbers; positive scales: at 0 the loss is infinite or NaN, negative ones are
+    refused. `df` positive, else `ArgumentError`; `df=inf` is the Gaussian.
 
     Gradient: by the predictions `-(df + 1) u / (df + u**2) / scale`, which falls to 0 for infinite
     errors; by the scale `(1 - (df + 1) u**2 / (df + u**2)) / scale`. `.grad` gives both. At an

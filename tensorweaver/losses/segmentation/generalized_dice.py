@@ -49,9 +49,9 @@ def generalized_dice_loss(
     Shapes: `probabilities` and `targets` `(..., P, C)`, the pixels of an image before the classes;
     a loss an image.
 
-    Domain: probabilities and targets in [0, 1], not checked. A class that the targets lack has the
-    largest weight of those they have; without any class the loss is 0 where nothing is predicted
-    either, else 1.
+    Domain: probabilities and targets in [0, 1], others are refused. A class that the targets
+    lack has the largest weight of those they have; without any class the loss is 0 where nothing
+    is predicted either, else 1.
 
     Gradient: `-w (2 t - 1 + loss) / sum(w (P + T))` without `s`. Hessian: not 0, of a ratio.
 

@@ -39,8 +39,8 @@ def lovasz_hinge_loss(logits: Any, targets: Any) -> Any:
     Shapes: `logits` and `targets` `(..., P)`, all pixels of an image on the last axis; a loss an
     image.
 
-    Domain: all finite logits; targets 0 or 1, not checked. An image of zeros alone costs its
-    largest error.
+    Domain: all finite logits; targets 0 or 1, refused outside [0, 1]. An image of zeros
+    alone costs its largest error.
 
     Gradient: `-g (2 targets - 1)` where the error is positive, else 0; the order is taken as
     constant, as it is between ties, where pixels come in their own order. Hessian: 0.
@@ -92,7 +92,7 @@ def lovasz_softmax_loss(probabilities: Any, targets: Any, *, classes: str = "pre
     Shapes: `probabilities` `(..., P, C)`, the pixels of an image before the classes; `targets`
     `(..., P)`, integer labels; a loss an image.
 
-    Domain: probabilities in [0, 1], not checked.
+    Domain: probabilities in [0, 1], others are refused.
 
     Gradient: `g` with the sign of the error; 0 where it is 0. The order is taken as constant, as
     it is between ties; pixels of equal errors come in their own order. Hessian: 0.

@@ -150,7 +150,7 @@ def rows_of(xp: EagerNamespace, labels: Any, lengths: Any) -> Any:
     as wide as all of them together.
     """
     size = labels.shape[0]
-    known = xp.backend.labels_visible(lengths)
+    known = xp.backend.visible(lengths)
     width = (int(xp.max(lengths)) if lengths.shape[0] else 0) if known else size
     if not size or not width:
         return xp.zeros_like(lengths)[:, None][:, :0]

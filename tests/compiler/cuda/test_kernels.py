@@ -252,7 +252,7 @@ def test_labels_of_every_integer(dtype, rng):
 @pytest.mark.parametrize("classes", [10, 257, LONG])
 @pytest.mark.parametrize("bad", [-1, None, 1 << 40, -(1 << 62)])
 def test_a_label_out_of_range_that_nobody_looks_at_is_nan(classes, bad, rng, monkeypatch):
-    monkeypatch.setattr(BACKENDS["numpy"], "labels_visible", lambda array: False, raising=False)
+    monkeypatch.setattr(BACKENDS["numpy"], "visible", lambda array: False, raising=False)
     logits, labels = rows(rng, 6, classes)
     labels[2] = classes if bad is None else bad
     labels[4] = -100
