@@ -23,7 +23,10 @@ MAIN_JOB = (
     'python -m venv .venv && .venv/bin/pip install ".[examples]" '
     "&& .venv/bin/python examples/temperature.py && .venv/bin/python examples/iris.py"
 )
-TESTS = 'python -m venv .venv && .venv/bin/pip install -e ".[test]" && .venv/bin/python -m pytest -n auto'
+TESTS = (
+    'python -m venv .venv && .venv/bin/pip install -e ".[test]" '
+    "&& .venv/bin/python -m pytest -n auto"
+)
 
 documents = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 
