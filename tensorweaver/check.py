@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tensorweaver.backends import arrange
-from tensorweaver.errors import TensorWeaverError
+from tensorweaver.errors import ArgumentError, TensorWeaverError
+from tensorweaver.loss import Loss
 from tensorweaver.loss.binding import bind
 from tensorweaver.tensor import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tensorweaver.loss import Loss
 
 __all__ = ["GradientCheck", "GradientMismatchError", "check_gradient"]
 
@@ -76,6 +76,9 @@ def check_gradient(
     >>> tw.check_gradient(tw.huber_loss, [0.3, 2.5], [0.0, 0.0], delta=2.0).gradient < 1e-9
     True
     """
+    if not isinstance(loss, Loss):
+        message = f"check_gradient: loss must be a loss, such as tw.mse_loss, got {loss!r}"
+        raise ArgumentError(message)
     name = loss.one(wrt)
     given, options = on_host(loss, arrays, options)
     loss.grad(**given, wrt=name, **options)  # refuses what cannot be differentiated

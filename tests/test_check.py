@@ -1,6 +1,7 @@
 """`check_gradient`: what it takes, what it finds, and how it says so."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -185,6 +186,12 @@ def test_labels_cannot_be_differentiated_by():
 def test_whole_numbers_cannot_be_differentiated_by(wrt):
     with pytest.raises(tw.DTypeError, match=f"a gradient by {wrt} .* int64"):
         tw.check_gradient(tw.mse_loss, [0.3, 0.1], [1, 2], sample_weight=[1, 3], wrt=wrt)
+
+
+def test_what_is_no_loss_is_refused():
+    name: Any = "mse"
+    with pytest.raises(tw.ArgumentError, match=r"loss must be a loss, such as tw.mse_loss, got 'm"):
+        tw.check_gradient(name, [1.0], [1.0])
 
 
 def test_calls_that_the_loss_refuses():

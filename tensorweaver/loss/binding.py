@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tensorweaver.errors import ArgumentError
+from tensorweaver.loss.formula import COMMON_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,10 +22,14 @@ def bind(formula: Formula, arrays: tuple[Any, ...], options: dict[str, Any]) -> 
     rest = names[len(arrays) :]
     missing = [name for name in rest if name not in options]
     if len(arrays) > len(names) or missing:
-        wanted = ", ".join(names)
-        message = f"{formula.name}() takes {wanted}: got {len(arrays)} arrays" + (
-            f", {missing[0]} is missing" if missing else ""
-        )
+        message = f"{formula.name}() takes {', '.join(names)}: "
+        if missing:
+            message += f"{missing[0]} is missing"
+            known = {*names, *formula.options, *formula.array_options, *COMMON_NAMES}
+            strange = [repr(name) for name in options if name not in known]
+            message += f", and there is no argument {strange[0]}" if strange else ""
+        else:
+            message += f"got {len(arrays)} arrays"
         raise TypeError(message)
     return (*arrays, *[options.pop(name) for name in rest])
 

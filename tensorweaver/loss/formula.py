@@ -120,6 +120,9 @@ class Formula:
         **more: Any,
     ) -> Formula:
         """What the function's signature says; `more` are further attributes."""
+        if not hasattr(function, "__name__"):
+            message = f"a loss is made of a function that has a name, got {function!r}"
+            raise TypeError(message)
         name = function.__name__
         parameters = inspect.signature(function).parameters.values()
         if any(p.kind in {p.VAR_POSITIONAL, p.VAR_KEYWORD} for p in parameters):

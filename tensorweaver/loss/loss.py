@@ -15,7 +15,13 @@ from tensorweaver.backends.validation import validating
 from tensorweaver.compiler import engines
 from tensorweaver.compiler.engines import Engine, engine_for
 from tensorweaver.compiler.trace import Tracer
-from tensorweaver.errors import ArgumentError, DTypeError, TensorWeaverError, TraceError
+from tensorweaver.errors import (
+    ArgumentError,
+    DTypeError,
+    ShapeError,
+    TensorWeaverError,
+    TraceError,
+)
 from tensorweaver.loss import curvature, explain
 from tensorweaver.loss.arguments import (
     LABEL_DTYPES,
@@ -218,8 +224,8 @@ class Loss:
         _, (_, array) = self.arranged([given, raw], [name, "vector"], plan.backend.name)
         if tuple(array.shape) != tuple(given.shape):
             shapes = f"vector has shape {tuple(array.shape)}, {name} {tuple(given.shape)}"
-            message = f"{self.formula.name}: {shapes}"
-            raise ArgumentError(message)
+            message = f"{self.formula.name}: {shapes}; they must be the same"
+            raise ShapeError(message)
         described = plan.ports[name].described
         return as_given(
             curvature.hessian_product(
@@ -423,7 +429,7 @@ class Loss:
         """The arguments to differentiate by."""
         if wrt is None:
             return self.formula.differentiable
-        names = (wrt,) if isinstance(wrt, str) else tuple(wrt)
+        names = (wrt,) if isinstance(wrt, str) else tuple(wrt) if hasattr(wrt, "__iter__") else ()
         if not names or len(set(names)) < len(names):
             message = f"{self.formula.name}: wrt must be one name, or different names, got {wrt!r}"
             raise ArgumentError(message)

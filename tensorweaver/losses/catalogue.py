@@ -23,6 +23,10 @@ from tensorweaver.losses import (
     segmentation,
     sequence,
 )
+from tensorweaver.losses.nicknames import NICKNAMES
+
+CLOSE = 0.75
+"""How much two names must have in common for one to be meant by the other."""
 
 __all__ = ["FAMILIES", "aliases", "get_loss", "names", "peers"]
 
@@ -89,10 +93,10 @@ def get_loss(name: str) -> Loss:
     if not isinstance(name, str):
         message = f"get_loss: a name is a string, got {name!r}"
         raise ArgumentError(message)
-    found = aliases().get(plain(name))
+    found = aliases().get(plain(name)) or aliases().get(plain(name).removesuffix("loss"))
     if found is None:
-        close = get_close_matches(plain(name), aliases(), n=1)
-        hint = f"; did you mean {aliases()[close[0]]!r}?" if close else ""
+        close = get_close_matches(plain(name), aliases(), n=1, cutoff=CLOSE)
+        hint = f"; did you mean {aliases()[close[0]]!r}?" if close else ";"
         message = f"get_loss: no loss is called {name!r}{hint} tw.losses.names() lists them"
         raise ArgumentError(message)
     return loss_called(found)
@@ -112,11 +116,12 @@ def aliases() -> dict[str, str]:
     for name in names():
         for form in (name, name.removesuffix("_loss")):
             found.setdefault(plain(form), name)
-    for name, known in peers().items():
-        for other in known.values():
-            for form in (other, other.rpartition(":")[2]):
-                found.setdefault(plain(form), name)
-                found.setdefault(plain(form).removesuffix("loss"), name)
+    elsewhere = [(name, other) for name, known in peers().items() for other in known.values()]
+    elsewhere += [(name, other) for name, others in NICKNAMES.items() for other in others]
+    for name, other in elsewhere:
+        for form in (other, other.rpartition(":")[2]):
+            found.setdefault(plain(form), name)
+            found.setdefault(plain(form).removesuffix("loss"), name)
     return found
 
 

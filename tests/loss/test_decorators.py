@@ -49,6 +49,11 @@ MISDECORATED = {
         TypeError,
         "y is positional, so an array already",
     ),
+    "no function": (
+        lambda: tw.pointwise(UNKNOWN_ROLE),
+        TypeError,
+        "a loss is made of a function that has a name, got {",
+    ),
     "no array": (lambda: tw.pointwise(lambda *, a=1.0: a), TypeError, "needs an argument"),
     "stars": (lambda: tw.pointwise(lambda *x: x), TypeError, "without \\* and \\*\\*"),
     "vector": (lambda: tw.pointwise(lambda vector: vector), TypeError, "cannot be called 'vector'"),

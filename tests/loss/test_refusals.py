@@ -12,6 +12,7 @@ X = np.asarray([1.0, 2.0])
 Y = np.asarray([0.0, 4.0])
 MSE, CE, NLL = tw.mse_loss, tw.cross_entropy_loss, tw.nll_loss
 BOTH: Any = ("predictions", "targets")
+NUMBER: Any = 0
 ROWS_OF_8 = np.zeros((8, 1))
 
 # What is called, the error, the whole message as a pattern.
@@ -169,7 +170,17 @@ REFUSALS = {
     "argument missing": (
         lambda: MSE(X),
         TypeError,
-        r"mse_loss\(\) takes predictions, targets: got 1 arrays, targets is missing",
+        r"mse_loss\(\) takes predictions, targets: targets is missing",
+    ),
+    "misspelt": (
+        lambda: MSE(X, target=Y),
+        TypeError,
+        r"takes predictions, targets: targets is missing, and there is no argument 'target'",
+    ),
+    "wrt by number": (
+        lambda: MSE.grad(X, Y, wrt=NUMBER),
+        ValueError,
+        r"mse_loss: wrt must be one name, or different names, got 0",
     ),
     "argument too many": (lambda: MSE(X, Y, X), TypeError, "got 3 arrays"),
     "argument None": (
@@ -204,7 +215,7 @@ REFUSALS = {
     ),
     "vector of another shape": (
         lambda: MSE.hvp(X, Y, np.ones(3)),
-        tw.ArgumentError,
+        tw.ShapeError,
         r"mse_loss: vector has shape \(3,\), predictions \(2,\)",
     ),
     "hessian of a pointwise loss": (

@@ -1,0 +1,56 @@
+"""What losses are called in passing: short names, names of classes, and second names of libraries
+that `PEERS` has one name of already.
+"""
+
+__all__ = ["NICKNAMES"]
+
+NICKNAMES: dict[str, tuple[str, ...]] = {
+    "binary_cross_entropy_loss": ("bce", "BCELoss", "binary_crossentropy"),
+    "binary_cross_entropy_with_logits_loss": (
+        "bce_with_logits",
+        "BCEWithLogitsLoss",
+        "logistic",
+        "binary:logistic",
+        "binary:logitraw",
+        "reg:logistic",
+        "HalfBinomialLoss",
+        "sigmoid_binary_cross_entropy",
+    ),
+    "complete_box_iou_loss": ("ciou",),
+    "cosine_similarity_loss": ("cosine", "cosine_distance"),
+    "cross_entropy_loss": (
+        "ce",
+        "categorical_crossentropy",
+        "sparse_categorical_crossentropy",
+        "softmax_cross_entropy",
+        "softmax_cross_entropy_with_integer_labels",
+        "HalfMultinomialLoss",
+        "multi:softmax",
+        "multi:softprob",
+        "multiclass",
+    ),
+    "distance_box_iou_loss": ("diou",),
+    "gamma_nll_loss": ("HalfGammaLoss",),
+    "generalized_box_iou_loss": ("giou", "BoxGIoULoss"),
+    "half_mse_loss": ("l2", "HalfSquaredError", "reg:squarederror"),
+    "info_nce_loss": ("clip", "multiple_negatives_ranking"),
+    "kl_div_loss": ("kl", "kld", "kullback_leibler_divergence"),
+    "l1_loss": ("mae", "absolute_error", "mean_absolute_error", "reg:absoluteerror"),
+    "lambdarank_loss": ("rank:ndcg",),
+    "list_mle_loss": ("ListMLE",),
+    "mape_loss": ("mean_absolute_percentage_error",),
+    "mse_loss": ("mean_squared_error",),
+    "msle_loss": ("mean_squared_logarithmic_error", "mean_squared_log_error"),
+    "nt_xent_loss": ("NTXentLoss", "ntxent"),
+    "pairwise_logistic_loss": ("ranknet", "rank:pairwise"),
+    "poisson_nll_loss": ("poisson", "HalfPoissonLoss", "count:poisson"),
+    "quantile_loss": ("pinball", "PinballLoss", "mean_pinball_loss", "reg:quantileerror"),
+    "ranking_softmax_loss": ("listnet",),
+    "rnnt_loss": ("transducer",),
+    "sigmoid_focal_loss": ("focal", "binary_focal_crossentropy"),
+    "softmax_focal_loss": ("categorical_focal_crossentropy",),
+    "supervised_contrastive_loss": ("supcon", "SupConLoss"),
+    "triplet_margin_loss": ("triplet",),
+    "tweedie_deviance_loss": ("HalfTweedieLossIdentity",),
+    "tweedie_nll_loss": ("HalfTweedieLoss", "reg:tweedie"),
+}
