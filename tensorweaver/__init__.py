@@ -36,6 +36,7 @@ from tensorweaver.functions import (
     logsumexp,
     one_hot,
     sigmoid,
+    smooth_labels,
     softmax,
     softplus,
 )
@@ -348,6 +349,7 @@ __all__ = [
     "simpo_loss",
     "smape_loss",
     "smooth_l1_loss",
+    "smooth_labels",
     "soft_margin_loss",
     "softmax",
     "softmax_cross_entropy_backward",

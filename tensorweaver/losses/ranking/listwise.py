@@ -15,7 +15,6 @@ from tensorweaver.losses.ranking.pairwise import (
     differences,
     lists_of,
     of_lists,
-    rank_of,
 )
 
 if TYPE_CHECKING:
@@ -125,11 +124,12 @@ def approx_ndcg_loss(
     given = lists_of(xp, scores, relevance, mask)
     if not scores.size:
         return of_lists(xp.sum(given.scores, axis=-1), given)
-    places = xp.astype(ideal_places(xp, given), scores.dtype)
     apart = differences(given.scores) / temperature
-    ahead = places[..., None, :] < places[..., :, None]
+    ahead = ahead_at_best(xp, given)
+    other = differences(xp.arange(scores.shape[-1], device=scores.device)) != 0
+    places = xp.sum(xp.astype(ahead, scores.dtype), axis=-1)
     steps = xp.where(ahead, -xp.sigmoid(apart), xp.sigmoid(-apart))
-    counts = xp.logical_and(given.kept[..., None, :], places[..., None, :] != places[..., :, None])
+    counts = xp.logical_and(given.kept[..., None, :], other)
     moved = xp.sum(xp.where(counts, steps, 0.0), axis=-1)
     greatest = xp.maximum(xp.max(given.relevance, axis=-1, keepdims=True), 0.0)
     gains = xp.where(given.kept, 2.0 ** (given.relevance - greatest) - 2.0**-greatest, 0.0)
@@ -140,6 +140,14 @@ def approx_ndcg_loss(
     return of_lists(lacks / xp.where(best == 0, 1.0, best), given)
 
 
-def ideal_places(xp: Any, given: Lists) -> Any:
-    """How many items stand before each where the most relevant ones come first."""
-    return rank_of(xp, xp.where(given.kept, given.relevance, -math.inf))
+def ahead_at_best(xp: Any, given: Lists) -> Any:
+    """For each item of a list which others stand before it in the best order: those that are more
+    relevant and, so that nothing is moved that need not be, of the same relevance the higher ones.
+    """
+    place = xp.arange(given.scores.shape[-1], device=given.scores.device)
+    scores = given.scores.detach()
+    found = place[None, :] < place[:, None]
+    for x in (scores, given.relevance):
+        above, same = x[..., None, :] > x[..., :, None], x[..., None, :] == x[..., :, None]
+        found = xp.logical_or(above, xp.logical_and(same, found))
+    return xp.logical_and(found, given.kept[..., None, :])

@@ -24,7 +24,6 @@ __all__ = [
     "of_lists",
     "pairwise_hinge_loss",
     "pairwise_logistic_loss",
-    "rank_of",
 ]
 
 
