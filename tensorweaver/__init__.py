@@ -199,6 +199,7 @@ from tensorweaver.losses.segmentation import (
 )
 from tensorweaver.losses.sequence import (
     crf_nll_loss,
+    ctc_forward_log_probs,
     ctc_loss,
     rnnt_loss,
 )
@@ -249,6 +250,7 @@ __all__ = [
     "cross_entropy_loss",
     "crps_ensemble_loss",
     "crps_gaussian_loss",
+    "ctc_forward_log_probs",
     "ctc_loss",
     "cumulative_link_loss",
     "dft_loss",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -220,9 +220,8 @@ def smooth_labels(targets: Any, alpha: float, *, backend: str | None = None) -> 
         raise ArgumentError(message)
     if isinstance(targets, Tracer):
         refuse_to_move("smooth_labels", backend)
-        xp = array_namespace(targets)
-        classes = xp.sum(xp.ones_like(targets), axis=-1, keepdims=True)
-        return (1 - alpha) * targets + alpha / classes
+        xp, traced = array_namespace(targets), cast("Any", targets)
+        return (1 - alpha) * traced + alpha / xp.sum(xp.ones_like(traced), axis=-1, keepdims=True)
     home, array, tensor = opened(targets, "targets", backend)
     dtype = home.dtype_name(array.dtype)
     if not dtype.startswith(("float", "bfloat")):

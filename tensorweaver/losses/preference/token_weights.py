@@ -73,7 +73,8 @@ def token_weights(
         raise ShapeError(message)
     xp = eager_namespace(home)
     rows, size = array.shape
-    counts = home.astype(array != 0, home.dtype_name(home.default_dtype("f")))
+    is_token = array if home.dtype_name(array.dtype) == "bool" else array != 0
+    counts = home.astype(is_token, home.dtype_name(home.default_dtype("f")))
     lengths = xp.sum(counts, axis=1, keepdims=True)
     if normalizer == "grpo":
         return counts / (xp.maximum(lengths, 1.0) * rows)
