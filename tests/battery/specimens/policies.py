@@ -206,7 +206,6 @@ register(
     options=({"use_bias_correction_kl": True},),
     arrays=REFERENCE,
     avoid=extreme,
-    limit=8,  # not far from the reference two terms of opposite signs are left
 )  # fmt: skip
 register(
     tw.gspo_loss, LOG_PROBABILITY, LOG_PROBABILITY, ADVANTAGE.of_row(),
@@ -235,7 +234,6 @@ register(
     arrays=REFERENCE,
     exact_slopes=cispo_slope,
     avoid=extreme,
-    limit=8,
     second=False,
     stopped=("log_probs",),
 )  # fmt: skip

@@ -172,7 +172,6 @@ register(
     ),
     tiny=(2, 4),
     hostile=(([[1.0, -INF, 0.5, 0.0]], [[0.5, 0.0, 0.25, 0.25]]),),
-    limit=16,  # a difference of two numbers of the scores' size
     laws={"convex"},
     peers=(Peer("optax", optax_fenchel_young, only=lambda o: "omega" not in o),),
 )  # fmt: skip
