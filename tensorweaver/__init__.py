@@ -36,6 +36,7 @@ from tensorweaver.functions import (
     logsumexp,
     one_hot,
     sigmoid,
+    smooth_labels,
     softmax,
     softplus,
 )
@@ -112,10 +113,13 @@ from tensorweaver.losses.generative import (
     gaussian_kl_loss,
 )
 from tensorweaver.losses.multiclass import (
+    adaptive_log_softmax_loss,
     categorical_hinge_loss,
     cross_entropy_loss,
     cumulative_link_loss,
+    dft_loss,
     entmax15_loss,
+    fenchel_young_loss,
     generalized_cross_entropy_loss,
     logit_adjusted_cross_entropy_loss,
     multi_margin_loss,
@@ -130,6 +134,7 @@ from tensorweaver.losses.multiclass import (
     symmetric_cross_entropy_loss,
 )
 from tensorweaver.losses.preference import (
+    cispo_loss,
     cpo_loss,
     dpo_loss,
     grpo_loss,
@@ -140,9 +145,13 @@ from tensorweaver.losses.preference import (
     ppo_clip_loss,
     ppo_value_clip_loss,
     reward_model_loss,
+    sapo_loss,
     simpo_loss,
+    token_weights,
+    vespo_loss,
 )
 from tensorweaver.losses.ranking import (
+    approx_ndcg_loss,
     bpr_loss,
     lambdarank_loss,
     list_mle_loss,
@@ -150,6 +159,8 @@ from tensorweaver.losses.ranking import (
     pairwise_hinge_loss,
     pairwise_logistic_loss,
     ranking_softmax_loss,
+    unique_softmax_loss,
+    xendcg_loss,
 )
 from tensorweaver.losses.regression import (
     cauchy_loss,
@@ -188,6 +199,7 @@ from tensorweaver.losses.segmentation import (
 )
 from tensorweaver.losses.sequence import (
     crf_nll_loss,
+    ctc_forward_log_probs,
     ctc_loss,
     rnnt_loss,
 )
@@ -208,6 +220,8 @@ __all__ = [
     "Tensor",
     "TensorWeaverError",
     "TraceError",
+    "adaptive_log_softmax_loss",
+    "approx_ndcg_loss",
     "array_namespace",
     "asymmetric_loss",
     "available_backends",
@@ -224,6 +238,7 @@ __all__ = [
     "charbonnier_loss",
     "check_gradient",
     "circle_loss",
+    "cispo_loss",
     "complete_box_iou_loss",
     "composed",
     "contrastive_loss",
@@ -235,8 +250,10 @@ __all__ = [
     "cross_entropy_loss",
     "crps_ensemble_loss",
     "crps_gaussian_loss",
+    "ctc_forward_log_probs",
     "ctc_loss",
     "cumulative_link_loss",
+    "dft_loss",
     "dice_loss",
     "distance_box_iou_loss",
     "distillation_loss",
@@ -246,6 +263,7 @@ __all__ = [
     "expectile_loss",
     "exponential_loss",
     "fair_loss",
+    "fenchel_young_loss",
     "focal_tversky_loss",
     "gamma_deviance_loss",
     "gamma_nll_loss",
@@ -324,6 +342,7 @@ __all__ = [
     "reward_model_loss",
     "rnnt_loss",
     "rowwise",
+    "sapo_loss",
     "set_backend",
     "set_engine",
     "set_num_threads",
@@ -332,6 +351,7 @@ __all__ = [
     "simpo_loss",
     "smape_loss",
     "smooth_l1_loss",
+    "smooth_labels",
     "soft_margin_loss",
     "softmax",
     "softmax_cross_entropy_backward",
@@ -344,6 +364,7 @@ __all__ = [
     "student_t_nll_loss",
     "supervised_contrastive_loss",
     "symmetric_cross_entropy_loss",
+    "token_weights",
     "total_variation_loss",
     "triplet_margin_loss",
     "triplet_margin_with_distance_loss",
@@ -351,9 +372,12 @@ __all__ = [
     "tversky_loss",
     "tweedie_deviance_loss",
     "tweedie_nll_loss",
+    "unique_softmax_loss",
     "use_backend",
     "use_validation",
+    "vespo_loss",
     "welsch_loss",
     "wing_loss",
+    "xendcg_loss",
     "zero_inflated_poisson_nll_loss",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -20,6 +20,7 @@ __all__ = [
     "logsumexp",
     "one_hot",
     "sigmoid",
+    "smooth_labels",
     "softmax",
     "softplus",
 ]
@@ -84,16 +85,16 @@ def check_floating(name: str, backend: Backend, array: Any) -> None:
         raise DTypeError(message)
 
 
-def check_axis(name: str, array: Any, axis: int) -> None:
+def check_axis(name: str, array: Any, axis: int, what: str = "x") -> None:
     rank = array.ndim
     if rank == 0:
-        message = f"{name}: x needs an axis, got a single number"
+        message = f"{name}: {what} needs an axis, got a single number"
         raise ShapeError(message)
     if not -rank <= axis < rank:
         message = f"{name}: axis must be an integer from {-rank} to {rank - 1}, got {axis}"
         raise ArgumentError(message)
     if array.shape[axis] == 0:
-        message = f"{name}: x of shape {tuple(array.shape)} has nothing on axis {axis}"
+        message = f"{name}: {what} of shape {tuple(array.shape)} has nothing on axis {axis}"
         raise ShapeError(message)
 
 
@@ -192,6 +193,50 @@ def logsumexp(x: Any, axis: int = -1, *, keepdims: bool = False, backend: str | 
 def backend_is_numpy(x: Any) -> bool:
     library = LIBRARY_OF[type(x)]
     return library is not None and library.name == "numpy"
+
+
+def smooth_labels(targets: Any, alpha: float, *, backend: str | None = None) -> Any:
+    """Probabilities made more even: `(1 - alpha) targets + alpha / K` over the K classes of the
+    last axis.
+
+    Targets may be Tensors, and stay on their tape. The losses of classes have this as their
+    `label_smoothing`, which leaves masked classes out.
+
+    Parameters
+    ----------
+    targets
+        Floating point, the classes last: rows of `one_hot`, or other probabilities.
+    alpha
+        The share of the even distribution, in [0, 1].
+
+    Examples
+    --------
+    >>> import tensorweaver as tw
+    >>> tw.smooth_labels([[1.0, 0.0, 0.0, 0.0]], 0.2)
+    array([[0.85, 0.05, 0.05, 0.05]])
+    """
+    if not 0 <= alpha <= 1:
+        message = f"smooth_labels: alpha must be in [0, 1], got {alpha!r}"
+        raise ArgumentError(message)
+    if isinstance(targets, Tracer):
+        refuse_to_move("smooth_labels", backend)
+        xp, traced = array_namespace(targets), cast("Any", targets)
+        return (1 - alpha) * traced + alpha / xp.sum(xp.ones_like(traced), axis=-1, keepdims=True)
+    home, array, tensor = opened(targets, "targets", backend)
+    dtype = home.dtype_name(array.dtype)
+    if not dtype.startswith(("float", "bfloat")):
+        message = (
+            f"smooth_labels: targets must be floating point, got {dtype}; "
+            "make rows of probabilities of labels with one_hot"
+        )
+        raise DTypeError(message)
+    check_axis("smooth_labels", array, -1, "targets")
+    share = alpha / array.shape[-1]
+    if tensor is not None:
+        wide = tensor.astype("float32") if dtype in HALVES else tensor
+        return ((1 - alpha) * wide + share).astype(dtype)
+    wide = home.astype(array, "float32") if dtype in HALVES else array
+    return home.astype((1 - alpha) * wide + share, dtype)
 
 
 def one_hot(labels: Any, num_classes: int, *, dtype: Any = None, backend: str | None = None) -> Any:

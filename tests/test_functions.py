@@ -260,6 +260,57 @@ def test_one_hot_inside_a_formula_says_what_to_write():
         loss([CHAPTER], [0])
 
 
+# --------------------------------------------------------------------------- smooth_labels
+def test_smoothed_labels_are_more_even(to_array):
+    hot = to_array([[1.0, 0.0, 0.0, 0.0]], "float32")
+    even = [[0.85, 0.05, 0.05, 0.05]]
+    assert_close(tw.smooth_labels(hot, 0.2), even, rtol=1e-6, like=hot, dtype="float32")
+    assert_close(tw.smooth_labels(hot, 0.0), [[1.0, 0.0, 0.0, 0.0]], like=hot, dtype="float32")
+    assert_close(tw.smooth_labels(hot, 1.0), [[0.25] * 4], like=hot, dtype="float32")
+
+
+def test_smoothed_labels_are_the_losses_own():
+    logits, hot = np.asarray([[0.5, -1.0, 2.0]]), tw.one_hot([1], 3)
+    want = tw.cross_entropy_loss(logits, [1], label_smoothing=0.3)
+    assert_close(tw.cross_entropy_loss(logits, tw.smooth_labels(hot, 0.3)), want, rtol=1e-15)
+
+
+def test_smoothed_labels_of_half_precision_and_of_tensors():
+    half = tw.smooth_labels(np.asarray([1.0, 0.0, 0.0], np.float16), 0.1)
+    assert half.dtype == np.float16
+    np.testing.assert_array_equal(half, np.asarray([0.9 + 0.1 / 3, 0.1 / 3, 0.1 / 3], np.float16))
+    tensor = tw.Tensor([[1.0, 0.0]], requires_grad=True)
+    smooth = tw.smooth_labels(tensor, 0.5)
+    assert smooth.tolist() == [[0.75, 0.25]]
+    tw.array_namespace(smooth).sum(smooth).backward()
+    assert tensor.grad.tolist() == [[0.5, 0.5]]
+
+
+def test_smoothed_labels_inside_a_formula():
+    @tw.rowwise
+    def loss(logits, targets):
+        xp = tw.array_namespace(logits)
+        return -xp.sum(tw.smooth_labels(targets, 0.3) * xp.log_softmax(logits, axis=-1), axis=-1)
+
+    logits, hot = np.asarray([[0.5, -1.0, 2.0]]), tw.one_hot([1], 3)
+    assert_close(
+        loss(logits, hot), tw.cross_entropy_loss(logits, [1], label_smoothing=0.3), rtol=1e-14
+    )
+
+
+def test_smooth_labels_refusals():
+    with pytest.raises(
+        tw.DTypeError, match="smooth_labels: targets must be floating point, got in"
+    ):
+        tw.smooth_labels([0, 1], 0.1)
+    with pytest.raises(
+        tw.ArgumentError, match=r"smooth_labels: alpha must be in \[0, 1\], got 1.5"
+    ):
+        tw.smooth_labels([1.0, 0.0], 1.5)
+    with pytest.raises(tw.ShapeError, match="smooth_labels: targets needs an axis"):
+        tw.smooth_labels(1.0, 0.5)
+
+
 # -------------------------------------------------------------------------------- one_hot
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "int64"])
 def test_one_hot_of_any_shape(dtype, to_array):

@@ -1,10 +1,13 @@
 """Losses of one class out of several."""
 
+from tensorweaver.losses.multiclass.adaptive import adaptive_log_softmax_loss
 from tensorweaver.losses.multiclass.cross_entropy import (
     cross_entropy_loss,
     nll_loss,
     softmax_cross_entropy_backward,
 )
+from tensorweaver.losses.multiclass.dft import dft_loss
+from tensorweaver.losses.multiclass.fenchel_young import fenchel_young_loss
 from tensorweaver.losses.multiclass.margin import (
     categorical_hinge_loss,
     multi_margin_loss,
@@ -22,10 +25,13 @@ from tensorweaver.losses.multiclass.robust import (
 from tensorweaver.losses.multiclass.sparse import entmax15_loss, sparsemax_loss
 
 __all__ = [
+    "adaptive_log_softmax_loss",
     "categorical_hinge_loss",
     "cross_entropy_loss",
     "cumulative_link_loss",
+    "dft_loss",
     "entmax15_loss",
+    "fenchel_young_loss",
     "generalized_cross_entropy_loss",
     "logit_adjusted_cross_entropy_loss",
     "multi_margin_loss",
@@ -41,6 +47,8 @@ __all__ = [
 ]
 
 PEERS = {
+    "fenchel_young_loss": {"optax": "make_fenchel_young_loss"},
+    "adaptive_log_softmax_loss": {"torch": "AdaptiveLogSoftmaxWithLoss"},
     "multilabel_margin_loss": {"torch": "multilabel_margin_loss"},
     "sparsemax_loss": {"optax": "multiclass_sparsemax_loss"},
     "cross_entropy_loss": {

@@ -67,7 +67,8 @@ def cross_entropy_loss(
     labels would stall (a GPU, a lazy or traced array), its row is NaN instead.
 
     Same as: PyTorch's `cross_entropy` with the class axis last; optax's `softmax_cross_entropy` and
-    `softmax_cross_entropy_with_integer_labels`, averaged. Liger's `lse_square_scale` is `z_loss`.
+    `softmax_cross_entropy_with_integer_labels`, averaged. Liger's `lse_square_scale` is `z_loss`;
+    the Megatron form of its vocabulary-parallel smoothing by `a` is one by `a K / (K - 1)` here.
 
     Examples
     --------

@@ -8,6 +8,7 @@ from tensorweaver.backends import array_namespace
 from tensorweaver.loss import rowwise
 from tensorweaver.losses.preference.policy_gradient import (
     check_clipping,
+    check_delta,
     check_penalty,
     clipped_surrogate,
 )
@@ -16,7 +17,7 @@ __all__ = ["gspo_loss"]
 
 
 @rowwise(arrays=("reference_log_probs", "mask"), roles={"advantages": "row"})
-def gspo_loss(
+def gspo_loss(  # noqa: PLR0913 - the options that TRL and Liger have
     log_probs: Any,
     old_log_probs: Any,
     advantages: Any,
@@ -26,13 +27,16 @@ def gspo_loss(
     epsilon_low: float = 3e-4,
     epsilon_high: float = 4e-4,
     beta: float = 0.04,
+    delta: float | None = None,
+    use_bias_correction_kl: bool = False,
 ) -> Any:
     """Group sequence policy optimisation: GRPO with one ratio a completion, so that single
     tokens cannot make it noisy.
 
     Formula: with `ratio = exp(mean(log_probs - old_log_probs))` over the tokens of a completion and
     `d = reference_log_probs - log_probs`, `-min(ratio advantages, clip(ratio, 1 - epsilon_low, 1 +
-    epsilon_high) advantages) + beta mean(exp(d) - 1 - d)`.
+    epsilon_high) advantages) + beta mean(exp(d) - 1 - d)`; with `use_bias_correction_kl` the
+    second term times `ratio`.
 
     Shapes: `log_probs` `(..., T)` with the tokens on `axis`; the other log-probabilities and `mask`
     the same, or broadcasting to it; `advantages` one a completion, without that axis. One loss a
@@ -57,6 +61,11 @@ def gspo_loss(
         How far the ratio may move from 1; the defaults are the paper's.
     beta
         What the distance from the reference costs; without effect if there is no reference.
+    delta, use_bias_correction_kl
+        As for `grpo_loss`, with the completion's ratio.
+
+    Reductions: the mean of all completions with tokens; with their lengths as `sample_weight` the
+    mean of all tokens.
 
     Errors: `ArgumentError` for an option out of range.
 
@@ -74,6 +83,7 @@ def gspo_loss(
     """
     check_clipping("gspo_loss", epsilon_low, epsilon_high)
     check_penalty("gspo_loss", beta)
+    check_delta("gspo_loss", delta, epsilon_high)
     xp = array_namespace(log_probs)
     is_token = xp.ones_like(log_probs) == 1 if mask is None else mask != 0
     tokens = xp.sum(xp.where(is_token, 1.0, 0.0), axis=-1, keepdims=True)
@@ -81,8 +91,9 @@ def gspo_loss(
     moves = xp.where(is_token, log_probs - old_log_probs, 0.0)
     log_ratio = xp.sum(moves, axis=-1, keepdims=True) / divisor
     count = xp.where(tokens == 0, 0.0, 1.0)
-    loss = clipped_surrogate(xp, log_ratio, advantages, 1 - epsilon_low, 1 + epsilon_high)
+    loss = clipped_surrogate(xp, log_ratio, advantages, 1 - epsilon_low, 1 + epsilon_high, delta)
     if reference_log_probs is not None and beta != 0:
         penalties = xp.expm1mx(xp.where(is_token, reference_log_probs - log_probs, 0.0))
-        loss = loss + beta * (xp.sum(penalties, axis=-1, keepdims=True) / divisor)
+        penalty = xp.sum(penalties, axis=-1, keepdims=True) / divisor
+        loss = loss + beta * (xp.exp(log_ratio) * penalty if use_bias_correction_kl else penalty)
     return xp.where(count == 0, 0.0, loss), count

@@ -13,9 +13,11 @@ from tensorweaver.losses.preference.dpo import check_positive
 __all__ = [
     "check_clipping",
     "clipped_surrogate",
+    "distance_penalty",
     "grpo_loss",
     "ppo_clip_loss",
     "ppo_value_clip_loss",
+    "with_penalty",
 ]
 
 
@@ -93,7 +95,7 @@ def ppo_clip_loss(
 
 
 @pointwise(arrays=("reference_log_probs",))
-def grpo_loss(
+def grpo_loss(  # noqa: PLR0913 - the options that TRL and Liger have
     log_probs: Any,
     old_log_probs: Any,
     advantages: Any,
@@ -103,6 +105,7 @@ def grpo_loss(
     epsilon_high: float = 0.2,
     beta: float = 0.04,
     delta: float | None = None,
+    use_bias_correction_kl: bool = False,
 ) -> Any:
     """Group relative policy optimisation, token by token: PPO's clipped advantage, and a penalty
     for moving away from a reference model.
@@ -117,11 +120,13 @@ def grpo_loss(
     Domain: any log-probabilities; an advantage of 0 leaves the penalty alone. `epsilon_low` in [0,
     1], `epsilon_high >= 0`, `beta >= 0`, `delta > 1 + epsilon_high`.
 
-    Gradient: by `log_probs`, `-ratio advantages - beta (exp(d) - 1)`; the first term is 0 where the
-    ratio has passed its limit in the direction that the advantage wants, and at the limit itself.
+    Gradient: by `log_probs`, `-ratio advantages - beta (exp(d) - 1)`, or `-beta ratio d` as the
+    second term with `use_bias_correction_kl`; the first is 0 where the ratio has passed its limit
+    in the direction that the advantage wants, and at the limit itself.
 
     Numerics: `exp(d) - 1 - d` is computed without cancellation: a policy that has moved by 1e-6
-    pays 5e-13, where float32 subtractions leave 0 or too much by half.
+    pays 5e-13, where float32 subtractions leave 0 or too much by half. The slope `-beta ratio d` is
+    no difference of exponentials either.
 
     Parameters
     ----------
@@ -135,13 +140,18 @@ def grpo_loss(
     delta
         An upper limit of the ratio where the advantage is negative (two-sided clipping); None for
         none.
+    use_bias_correction_kl
+        Whether the penalty is multiplied by the ratio, without limits, so that it estimates the
+        divergence of the policy itself and not of the one that wrote the completions.
 
-    Reductions: the mean of all tokens that count, as in DAPO and BNPO; GRPO's mean of each
-    completion's mean is this with `sample_weight` one over the completion's length.
+    Reductions: the mean of all tokens that count, as in DAPO and BNPO; `token_weights` gives the
+    weights of the other normalisers, GRPO's own mean of each completion's mean among them.
 
     Errors: `ArgumentError` for an option out of range.
 
-    Same as: TRL's and Liger's GRPO with importance sampling of tokens.
+    Same as: TRL's and Liger's GRPO with importance sampling of tokens; their ratios for what the
+    sampler computed differently are factors of `advantages`. `cispo_loss`, `sapo_loss` and
+    `vespo_loss` are their other types, `gspo_loss` their importance sampling of sequences.
 
     Reference: Z. Shao et al., DeepSeekMath, 2024; J. Schulman, Approximating KL Divergence, 2020.
 
@@ -160,9 +170,37 @@ def grpo_loss(
     surrogate = clipped_surrogate(
         xp, log_probs - old_log_probs, advantages, 1 - epsilon_low, 1 + epsilon_high, delta
     )
-    if reference_log_probs is None or beta == 0:
-        return surrogate
-    return surrogate + beta * xp.expm1mx(reference_log_probs - log_probs)
+    given = (log_probs, old_log_probs, reference_log_probs)
+    return with_penalty(xp, surrogate, given, beta, corrected=use_bias_correction_kl)
+
+
+def with_penalty(
+    xp: Any, loss: Any, given: tuple[Any, Any, Any], beta: float, *, corrected: bool
+) -> Any:
+    """The loss and what the distance from the reference costs, if there is one; `given` are the
+    policy's, the old and the reference's log-probabilities.
+    """
+    if given[2] is None or beta == 0:
+        return loss
+    return loss + beta * distance_penalty(xp, given, corrected=corrected)
+
+
+def distance_penalty(xp: Any, given: tuple[Any, Any, Any], *, corrected: bool) -> Any:
+    """`exp(d) - 1 - d`, times the ratio where it is corrected.
+
+    Far from the reference the product is written so that its slope, `-ratio d`, is no difference of
+    two exponentials of `d`; of a ratio that has overflowed it would be one of infinities.
+    """
+    log_probs, old_log_probs, reference_log_probs = given
+    if not corrected:
+        return xp.expm1mx(reference_log_probs - log_probs)
+    is_gone = (log_probs == -math.inf) & ~xp.isnan(reference_log_probs)
+    d = xp.where(is_gone, 0.0, reference_log_probs - log_probs)
+    ratio = xp.where(is_gone, 0.0, xp.exp(log_probs - old_log_probs))
+    is_near = ((xp.abs(d) < 1.0) | (ratio == math.inf)) & ~is_gone
+    near = ratio * xp.expm1mx(xp.where(is_near, d, 0.0))
+    far = xp.exp(reference_log_probs - old_log_probs) - ratio * (1.0 + d)
+    return xp.where(is_near, near, far)
 
 
 def check_penalty(loss: str, beta: float) -> None:

@@ -1,6 +1,7 @@
 """Losses of the order of items."""
 
 from tensorweaver.losses.ranking.bpr import bpr_loss
+from tensorweaver.losses.ranking.listwise import approx_ndcg_loss, unique_softmax_loss
 from tensorweaver.losses.ranking.margin_ranking import margin_ranking_loss
 from tensorweaver.losses.ranking.pairwise import (
     lambdarank_loss,
@@ -9,8 +10,10 @@ from tensorweaver.losses.ranking.pairwise import (
     pairwise_logistic_loss,
 )
 from tensorweaver.losses.ranking.ranking_softmax import ranking_softmax_loss
+from tensorweaver.losses.ranking.xendcg import xendcg_loss
 
 __all__ = [
+    "approx_ndcg_loss",
     "bpr_loss",
     "lambdarank_loss",
     "list_mle_loss",
@@ -18,9 +21,12 @@ __all__ = [
     "pairwise_hinge_loss",
     "pairwise_logistic_loss",
     "ranking_softmax_loss",
+    "unique_softmax_loss",
+    "xendcg_loss",
 ]
 
 PEERS = {
+    "xendcg_loss": {"lightgbm": "rank_xendcg"},
     "lambdarank_loss": {"lightgbm": "lambdarank", "xgboost": "rank:ndcg"},
     "margin_ranking_loss": {"torch": "margin_ranking_loss"},
     "pairwise_logistic_loss": {"xgboost": "rank:pairwise"},

@@ -14,7 +14,17 @@ from tensorweaver.losses.spoil import spoil
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["lambdarank_loss", "list_mle_loss", "pairwise_hinge_loss", "pairwise_logistic_loss"]
+__all__ = [
+    "Lists",
+    "check_lists",
+    "differences",
+    "lambdarank_loss",
+    "list_mle_loss",
+    "lists_of",
+    "of_lists",
+    "pairwise_hinge_loss",
+    "pairwise_logistic_loss",
+]
 
 
 def check_lists(loss: str, given: Mapping[str, Any]) -> None:
@@ -163,8 +173,16 @@ def pairwise_hinge_loss(
     return of_lists(of_pairs(xp, costs, better(xp, given)), given)
 
 
-def check_lambdarank(given: Mapping[str, Any], *, sigma: float, truncation: Any) -> None:
+METRICS = ("ndcg", "map")
+
+
+def check_lambdarank(
+    given: Mapping[str, Any], *, sigma: float, truncation: Any, metric: str
+) -> None:
     check_lists("lambdarank_loss", given)
+    if metric not in METRICS:
+        message = f"lambdarank_loss: metric must be 'ndcg' or 'map', got {metric!r}"
+        raise ArgumentError(message)
     if not sigma > 0:
         message = f"lambdarank_loss: sigma must be positive, got {sigma!r}"
         raise ArgumentError(message)
@@ -181,15 +199,21 @@ def lambdarank_loss(
     mask: Any = None,
     sigma: float = 1.0,
     truncation: int | None = None,
+    metric: str = "ndcg",
 ) -> Any:
-    """LambdaRank: RankNet whose pairs count by how much exchanging them would change the NDCG.
+    """LambdaRank: RankNet whose pairs count by how much exchanging them would change the NDCG, or
+    the average precision.
 
     Formula: the sum of `w[i, j] softplus(-sigma (scores[i] - scores[j]))` over the pairs with
     `relevance[i] > relevance[j]`, `w[i, j] = abs(2**relevance[i] - 2**relevance[j]) abs(1 / d(i) -
     1 / d(j)) / best`, `d(i) = log2(1 + rank)` by the scores and `best` the greatest DCG of the
-    list.
+    list. With `metric="map"` the change of the average precision: with `k` relevant items before
+    the rank `a` of the one and `b > a` that of the other, `((k + 1) (1 / a - 1 / b) + sum(1 / c - 1
+    / b)) / R`, the sum over relevant items at ranks `c` between them, `R` the number of relevant
+    items.
 
-    Shapes, Domain: as for `pairwise_logistic_loss`. Items of equal score rank in their order.
+    Shapes, Domain: as for `pairwise_logistic_loss`. Items of equal score rank in their order. For
+    the average precision an item is relevant or not: whether its relevance is positive.
 
     Gradient: with the weights `w` held constant, for they change in steps only.
 
@@ -202,9 +226,11 @@ def lambdarank_loss(
     truncation
         Pairs of which neither is among so many first ranks do not count, nor do later places for
         `best`.
+    metric
+        What exchanging two items would change: `"ndcg"` or `"map"`.
 
-    Same as: LightGBM's `lambdarank` with `lambdarank_norm=False`; XGBoost's `rank:ndcg` before its
-    normalisation.
+    Same as: LightGBM's `lambdarank` with `lambdarank_norm=False`; XGBoost's `rank:ndcg` and
+    `rank:map` before their normalisation.
 
     Reference: C. Burges, From RankNet to LambdaRank to LambdaMART, 2010.
 
@@ -219,7 +245,11 @@ def lambdarank_loss(
     places = xp.astype(xp.arange(scores.shape[-1], device=scores.device), scores.dtype)
     known = xp.where(given.kept, given.scores.detach(), -math.inf)
     ranks = xp.astype(rank_of(xp, known), scores.dtype)
-    weights = ndcg_changes(xp, given, ranks, places, truncation)
+    if metric == "map":
+        given = given._replace(relevance=xp.astype(given.relevance > 0, scores.dtype))
+        weights = map_changes(xp, given, known, ranks, places)
+    else:
+        weights = ndcg_changes(xp, given, ranks, places, truncation)
     chosen = better(xp, given)
     if truncation is not None:
         first = ranks < truncation
@@ -252,6 +282,36 @@ def ndcg_changes(xp: Any, given: Lists, ranks: Any, places: Any, truncation: int
     apart = xp.log1p(xp.abs(differences(ranks)) / (before + 2.0))
     change = apart / (logs[..., :, None] * logs[..., None, :])
     return xp.abs(differences(powers)) * change / best
+
+
+def map_changes(xp: Any, given: Lists, known: Any, ranks: Any, places: Any) -> Any:
+    """By how much exchanging a relevant item and another would change the average precision: a sum
+    of terms of which none is negative.
+    """
+    if not ranks.shape[-1]:
+        return differences(ranks)
+    order = xp.argsort(known, axis=-1, descending=True)
+    ranked = xp.take_along_axis(given.relevance, order, axis=-1)
+    by_rank = xp.argsort(order, axis=-1)
+    before, precision = (
+        xp.take_along_axis(xp.cumulative_sum(x, axis=-1) - x, by_rank, axis=-1)
+        for x in (ranked, ranked / (places + 1.0))
+    )
+    is_first = ranks[..., :, None] < ranks[..., None, :]
+
+    def ends(x: Any) -> tuple[Any, Any]:
+        """A number of the item that ranks first of each pair, and of the other."""
+        a, b = x[..., :, None], x[..., None, :]
+        return xp.where(is_first, a, b), xp.where(is_first, b, a)
+
+    rank, last = ends(ranks + 1.0)
+    count, counted = ends(before)
+    relevant, _ = ends(given.relevance)
+    start, end = ends(precision)
+    between = (end - start - relevant / rank) - (counted - count - relevant) / last
+    total = xp.sum(given.relevance, axis=-1)[..., None, None]
+    change = (count + 1.0) * ((last - rank) / (rank * last)) + xp.maximum(between, 0.0)
+    return change / xp.where(total == 0, 1.0, total)
 
 
 @composed(arrays=("mask",), check=lambda given: check_lists("list_mle_loss", given))

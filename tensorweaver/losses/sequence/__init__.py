@@ -2,9 +2,15 @@
 
 from tensorweaver.losses.sequence.crf import crf_nll_loss
 from tensorweaver.losses.sequence.ctc import ctc_loss
+from tensorweaver.losses.sequence.ctc_forward import ctc_forward_log_probs
 from tensorweaver.losses.sequence.rnnt import rnnt_loss
 
-__all__ = ["crf_nll_loss", "ctc_loss", "rnnt_loss"]
+__all__ = [
+    "crf_nll_loss",
+    "ctc_forward_log_probs",
+    "ctc_loss",
+    "rnnt_loss",
+]
 
 PEERS = {
     "crf_nll_loss": {},

@@ -20,46 +20,46 @@ from tensorweaver.losses.sequence.lengths import (
 from tensorweaver.tensor import Tensor
 from tensorweaver.tensor.tape import is_grad_enabled, no_grad
 
-__all__ = ["ctc_loss"]
+__all__ = ["check", "ctc_loss", "prepared"]
 
 BATCHED = 3
 LABELS = ("targets", "input_lengths", "target_lengths")
 
 
-def check(given: dict[str, Any], *, blank: Any, **_options: Any) -> None:
+def check(given: dict[str, Any], *, blank: Any, loss: str = "ctc_loss", **_options: Any) -> None:
     """Refuse shapes that do not fit, then lengths and labels where they can be looked at."""
     shapes = {name: a if isinstance(a, tuple) else a.shape for name, a in given.items()}
     predictions, targets = shapes["log_probs"], shapes["targets"]
     if len(predictions) not in {BATCHED - 1, BATCHED}:
-        message = f"ctc_loss: log_probs must have shape (T, N, C) or (T, C), got {predictions}"
+        message = f"{loss}: log_probs must have shape (T, N, C) or (T, C), got {predictions}"
         raise ShapeError(message)
     steps, classes = predictions[0], predictions[-1]
     batched = len(predictions) == BATCHED
     batch = predictions[1] if batched else 1
     if not isinstance(blank, int) or not 0 <= blank < classes:
-        message = f"ctc_loss: blank must be a class, 0 to {classes - 1}, got {blank!r}"
+        message = f"{loss}: blank must be a class, 0 to {classes - 1}, got {blank!r}"
         raise ArgumentError(message)
     if len(targets) != 1 and not (batched and len(targets) == BATCHED - 1 and targets[0] == batch):
         wanted = f"({batch}, S), or (sum of target_lengths,)" if batched else "(S,)"
-        message = f"ctc_loss: targets must have shape {wanted}, got {targets}"
+        message = f"{loss}: targets must have shape {wanted}, got {targets}"
         raise ShapeError(message)
     concatenated = batched and len(targets) == 1
     check_lengths(
-        "ctc_loss", "input_lengths", given["input_lengths"], batch, steps, "the steps of log_probs"
+        loss, "input_lengths", given["input_lengths"], batch, steps, "the steps of log_probs"
     )
     check_lengths(
-        "ctc_loss", "target_lengths", given["target_lengths"], batch, targets[-1], "the targets"
+        loss, "target_lengths", given["target_lengths"], batch, targets[-1], "the targets"
     )
     labels, lengths = given["targets"], given["target_lengths"]
     if isinstance(labels, tuple) or isinstance(lengths, tuple):
         return
     lengths = np.broadcast_to(np.reshape(lengths, (-1,)), (batch,))
     if concatenated and (total := int(lengths.sum(dtype=np.int64))) != targets[0]:
-        message = f"ctc_loss: there are {targets[0]} targets, but target_lengths add up to {total}"
+        message = f"{loss}: there are {targets[0]} targets, but target_lengths add up to {total}"
         raise ShapeError(message)
     places = np.arange(targets[-1])
     used = (places < lengths[:, None]).reshape(targets) if not concatenated else places >= 0
-    check_labels("ctc_loss", labels, used, classes, blank)
+    check_labels(loss, labels, used, classes, blank)
 
 
 def prepared(
@@ -168,6 +168,7 @@ def ctc_loss(
 
     Same as: PyTorch's `ctc_loss`, whose gradient by `log_probs` takes them for a log_softmax;
     optax's with `log_softmax(logits)` as `(T, N, C)` and `(1 - paddings).sum(1)` as lengths.
+    `ctc_forward_log_probs` gives what the recursion passes through.
 
     Reference: A. Graves et al., Connectionist Temporal Classification, 2006.
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tensorweaver.tensor import Tensor
     from tensorweaver.tensor.eager import EagerNamespace
 
-__all__ = ["sums", "total_on_tape"]
+__all__ = ["forward", "sums", "total_on_tape"]
 
 
 class Walk(NamedTuple):
@@ -153,6 +153,37 @@ def sums(log_probs: Any, known: Labels, blank: int, *, shares: bool) -> tuple[An
     at_labels = found.labels + turned(xp, found.label_arrivals, steps)
     at_blanks = found.blanks + turned(xp, found.blank_arrivals, steps)
     return total(found, known), occupied(xp, at_labels, at_blanks, known)
+
+
+def forward(log_probs: Any, known: Labels, blank: int) -> tuple[Any, Any]:
+    """(T, N, W + 1) and (T, N, W): the logarithm of the probability of all ways to each blank and
+    to each label, after each step; beyond a sequence's end as at its last step, beyond its labels
+    -inf.
+    """
+    xp, labels = known.xp, known.labels
+    given = (log_probs[:, :, blank : blank + 1], at_classes(xp, log_probs, labels))
+    begin = begun(xp, log_probs, xp.zeros_like(known.steps), labels.shape[1])
+    found = walk(xp, given, skips(xp, labels), begin, halves=False)
+    levels = xp.cumulative_sum(found.levels, axis=0)
+    return tuple(
+        held(xp, made + levels, start, known, more)
+        for made, start, more in zip(found[:2], begin, (1, 0), strict=True)
+    )
+
+
+def held(xp: EagerNamespace, x: Any, start: Any, known: Labels, more: int) -> Any:
+    """(T, N, K) as at the last step from there on; of no steps as at the start."""
+    size, batch, width = x.shape
+    last = xp.where(known.steps > 0, known.steps - 1, known.steps)[None, :]
+    step = steps_first(xp, x)
+    rows = xp.where(step < last, step + xp.zeros_like(last), last + xp.zeros_like(step)) * batch
+    rows = flat(xp, rows + xp.places(batch, known.steps))
+    kept = xp.reshape(xp.take(xp.reshape(x, (size * batch, width)), rows, axis=0), x.shape)
+    kept = xp.where((known.steps > 0)[None, :, None], kept, start[None, :, :])
+    there = xp.places_along(kept[0, ...], 1) < known.lengths[:, None] + more
+    return xp.where(
+        known.good[None, :, None], xp.where(there[None, :, :], kept, -math.inf), math.nan
+    )
 
 
 def occupied(xp: EagerNamespace, at_labels: Any, at_blanks: Any, known: Labels) -> Any:
