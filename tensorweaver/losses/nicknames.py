@@ -36,7 +36,7 @@ NICKNAMES: dict[str, tuple[str, ...]] = {
     "info_nce_loss": ("clip", "multiple_negatives_ranking"),
     "kl_div_loss": ("kl", "kld", "kullback_leibler_divergence"),
     "l1_loss": ("mae", "absolute_error", "mean_absolute_error", "reg:absoluteerror"),
-    "lambdarank_loss": ("rank:ndcg",),
+    "lambdarank_loss": ("rank:ndcg", "rank:map"),
     "list_mle_loss": ("ListMLE",),
     "mape_loss": ("mean_absolute_percentage_error",),
     "mse_loss": ("mean_squared_error",),

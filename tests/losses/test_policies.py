@@ -1,6 +1,7 @@
 """What the battery cannot know of CISPO, SAPO, VESPO, and of what tokens are divided by."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,7 +77,7 @@ LIGER = {
 def test_weighted_sums_are_the_normalised_losses_of_liger(tokens, name, empty):
     new, old, reference, advantages = tokens
     mask = MASK * np.asarray([[1], [0 if empty else 1], [1]])
-    options = {"max_completion_length": 6} if name == "dr_grpo" else {}
+    options: Any = {"max_completion_length": 6} if name == "dr_grpo" else {}
     weights = tw.token_weights(mask, normalizer=name, **options)
     given = {"reference_log_probs": reference, "beta": 0.5}
     losses = tw.grpo_loss(new, old, advantages, reduction="none", **given)
@@ -119,7 +120,7 @@ def test_a_policy_that_has_not_moved_has_the_same_gradient_by_every_loss(tokens)
 def test_vespo_divides_by_tokens(tokens):
     new, old, reference, advantages = tokens
     arrays = [np.where(MASK, a, np.nan) for a in (new, old, reference)]
-    options = {"mask": MASK, "reference_log_probs": arrays[2]}
+    options: Any = {"mask": MASK, "reference_log_probs": arrays[2]}
     losses = tw.vespo_loss(*arrays[:2], advantages[:, 0], reduction="none", **options)
     value = tw.vespo_loss(*arrays[:2], advantages[:, 0], **options)
     assert_close(value, losses.sum() / MASK.sum(), rtol=1e-14)

@@ -77,7 +77,7 @@ def ctc_forward_log_probs(
             raise DTypeError(message)
     shown: dict[str, Any] = {"log_probs": tuple(arrays[0].shape)}
     for name, array in zip(names[1:], arrays[1:], strict=True):
-        visible = home.labels_visible(array)
+        visible = home.visible(array)
         shown[name] = home.to_numpy(array) if visible else tuple(array.shape)
     check(shown, blank=blank, loss=NAME)
     wide = home.astype(arrays[0], "float32" if dtype in {"float16", "bfloat16"} else dtype)
