@@ -10,7 +10,13 @@ import numpy as np
 from tensorweaver.backends import Array, Backend, arrange, array_namespace
 from tensorweaver.backends.backend import LIBRARY_OF
 from tensorweaver.compiler.trace import Tracer
-from tensorweaver.errors import ArgumentError, DTypeError, ShapeError, TraceError
+from tensorweaver.errors import (
+    ArgumentError,
+    DTypeError,
+    ShapeError,
+    TensorWeaverError,
+    TraceError,
+)
 from tensorweaver.tensor import Tensor
 from tensorweaver.tensor.eager import eager_namespace
 
@@ -33,7 +39,7 @@ def apply(name: str, x: Any, backend: str | None = None, **options: Any) -> Any:
     if isinstance(x, Tracer):
         refuse_to_move(name, backend)
         return getattr(array_namespace(x), name)(x, **options)
-    home, array, tensor = opened(x, "x", backend)
+    home, array, tensor = opened(name, x, "x", backend)
     check_floating(name, home, array)
     if "axis" in options:
         check_axis(name, array, options["axis"])
@@ -48,12 +54,20 @@ def apply(name: str, x: Any, backend: str | None = None, **options: Any) -> Any:
     return home.astype(result, dtype)
 
 
-def opened(x: Any, what: str, backend: str | None) -> tuple[Backend, Array, Tensor | None]:
-    """The library that computes, the array, and the Tensor around it if there is one."""
-    if isinstance(x, Tensor):
-        tensor = x if backend is None else x.to(backend)
-        return tensor.home, tensor.array, tensor
-    home, (array,) = arrange([x], [what], backend)
+def opened(
+    name: str, x: Any, what: str, backend: str | None
+) -> tuple[Backend, Array, Tensor | None]:
+    """The library that computes, the array, and the Tensor around it if there is one; errors begin
+    with the function's name.
+    """
+    try:
+        if isinstance(x, Tensor):
+            tensor = x if backend is None else x.to(backend)
+            return tensor.home, tensor.array, tensor
+        home, (array,) = arrange([x], [what], backend)
+    except TensorWeaverError as error:
+        message = f"{name}: {error}"
+        raise type(error)(message) from error
     return home, array, None
 
 
@@ -222,7 +236,7 @@ def smooth_labels(targets: Any, alpha: float, *, backend: str | None = None) -> 
         refuse_to_move("smooth_labels", backend)
         xp, traced = array_namespace(targets), cast("Any", targets)
         return (1 - alpha) * traced + alpha / xp.sum(xp.ones_like(traced), axis=-1, keepdims=True)
-    home, array, tensor = opened(targets, "targets", backend)
+    home, array, tensor = opened("smooth_labels", targets, "targets", backend)
     dtype = home.dtype_name(array.dtype)
     if not dtype.startswith(("float", "bfloat")):
         message = (
@@ -272,7 +286,7 @@ def one_hot(labels: Any, num_classes: int, *, dtype: Any = None, backend: str | 
     if classes < 0:
         message = f"one_hot: num_classes must not be negative, got {classes}"
         raise ArgumentError(message)
-    home, array, tensor = opened(labels, "labels", backend)
+    home, array, tensor = opened("one_hot", labels, "labels", backend)
     xp = eager_namespace(home)
     if not home.dtype_name(array.dtype).startswith(("int", "uint")):
         message = f"one_hot: labels must be integers, got {home.dtype_name(array.dtype)}"

@@ -64,8 +64,8 @@ def check_option(formula: Formula, name: str, value: Any) -> None:
         return
     if hasattr(value, "shape") or isinstance(value, list | dict | set):
         message = (
-            f"{formula.name}: {name} must be a number or a string, got {type(value).__name__}; a "
-            f'formula takes arrays as options where its decorator has arrays=("{name}",)'
+            f"{formula.name}: {name} must be a number or a string, got {type(value).__name__} "
+            f'(a formula of your own may take it: arrays=("{name}",) in its decorator)'
         )
         raise ArgumentError(message)
     if name == "ignore_index" and formula.takes_labels:

@@ -198,6 +198,11 @@ REFUSALS = {
         tw.ArgumentError,
         r"huber_loss: delta must be a number or a string, got ndarray.*arrays=\(\"delta\",\)",
     ),
+    "function of a word": (
+        lambda: tw.softmax("a"),
+        tw.DTypeError,
+        "softmax: x: expected an array, a number or a nested list of numbers, got str",
+    ),
     "wrt unknown": (
         lambda: MSE.grad(X, Y, wrt="weights"),
         tw.ArgumentError,

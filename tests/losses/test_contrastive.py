@@ -111,6 +111,11 @@ REFUSED = {
         tw.ArgumentError,
         "circle_loss: gamma must be positive",
     ),
+    (
+        lambda: tw.circle_loss(np.eye(2), [0, 1], margin=float("nan")),
+        tw.ArgumentError,
+        "circle_loss: margin must be finite, got nan",
+    ),
 }
 
 

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from tensorweaver.backends import array_namespace
-from tensorweaver.errors import ShapeError
+from tensorweaver.errors import ArgumentError, ShapeError
 from tensorweaver.loss import composed
 from tensorweaver.losses.contrastive.similarity import (
     check_vectors,
@@ -81,9 +81,12 @@ def supervised_contrastive_loss(embeddings: Any, labels: Any, *, temperature: fl
     return cost_among_others(unit @ unit.T, shares, places, reduction="none"), counts
 
 
-def check_circle(given: Mapping[str, Any], *, gamma: float, **_options: Any) -> None:
+def check_circle(given: Mapping[str, Any], *, gamma: float, margin: float, **_: Any) -> None:
     check_labelled("circle_loss", given)
     positive("circle_loss", "gamma", gamma)
+    if not math.isfinite(margin):
+        message = f"circle_loss: margin must be finite, got {margin!r}"
+        raise ArgumentError(message)
 
 
 @composed(roles={"labels": "label"}, check=check_circle)

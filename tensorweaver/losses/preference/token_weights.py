@@ -65,7 +65,7 @@ def token_weights(
     np.float64(0.0)
     """
     check_normalizer(normalizer, max_completion_length, num_items_in_batch)
-    home, array, _ = opened(mask, "mask", backend)
+    home, array, _ = opened("token_weights", mask, "mask", backend)
     if array.ndim != ROWS:
         message = (
             f"token_weights: mask of shape {tuple(array.shape)} must be rows of tokens, (N, T)"
