@@ -111,7 +111,7 @@ REFUSED = {
         tw.ArgumentError,
         "circle_loss: gamma must be positive",
     ),
-    (
+    "no margin": (
         lambda: tw.circle_loss(np.eye(2), [0, 1], margin=float("nan")),
         tw.ArgumentError,
         "circle_loss: margin must be finite, got nan",
