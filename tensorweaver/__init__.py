@@ -152,6 +152,7 @@ from tensorweaver.losses.ranking import (
     ranking_softmax_loss,
 )
 from tensorweaver.losses.regression import (
+    adaptive_delta_huber_loss,
     cauchy_loss,
     charbonnier_loss,
     epsilon_insensitive_loss,
@@ -169,6 +170,8 @@ from tensorweaver.losses.regression import (
     multi_quantile_loss,
     pseudo_huber_loss,
     quantile_loss,
+    rmse_loss,
+    rmsle_loss,
     smape_loss,
     smooth_l1_loss,
     squared_epsilon_insensitive_loss,
@@ -208,6 +211,7 @@ __all__ = [
     "Tensor",
     "TensorWeaverError",
     "TraceError",
+    "adaptive_delta_huber_loss",
     "array_namespace",
     "asymmetric_loss",
     "available_backends",
@@ -322,6 +326,8 @@ __all__ = [
     "ranking_softmax_loss",
     "renyi_divergence_loss",
     "reward_model_loss",
+    "rmse_loss",
+    "rmsle_loss",
     "rnnt_loss",
     "rowwise",
     "set_backend",
