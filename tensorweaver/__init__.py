@@ -198,6 +198,7 @@ from tensorweaver.tensor import Tensor
 from tensorweaver.tensor.tape import is_grad_enabled, no_grad
 
 __version__ = "0.1.0"
+from tensorweaver.losses.survival import cox_ph_loss
 
 __all__ = [
     "ArgumentError",
@@ -233,6 +234,7 @@ __all__ = [
     "contrastive_loss",
     "cosine_embedding_loss",
     "cosine_similarity_loss",
+    "cox_ph_loss",
     "cpo_loss",
     "crf_nll_loss",
     "cross_entropy_lambda_loss",

@@ -22,6 +22,7 @@ from tensorweaver.losses import (
     regression,
     segmentation,
     sequence,
+    survival,
 )
 
 __all__ = ["FAMILIES", "aliases", "get_loss", "names", "peers"]
@@ -40,6 +41,7 @@ FAMILIES = {
     "Preference and policy": preference,
     "Generative": generative,
     "Sequences": sequence,
+    "Survival": survival,
 }
 """The modules of losses by the heading they stand under in the documentation."""
 

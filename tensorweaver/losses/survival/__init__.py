@@ -1,0 +1,10 @@
+"""Losses of times until an event, some of which were not waited for."""
+
+from tensorweaver.losses.survival.cox import cox_ph_loss
+
+__all__ = ["cox_ph_loss"]
+
+PEERS = {
+    "cox_ph_loss": {"xgboost": "survival:cox"},
+}
+"""What other libraries call each loss, where they mean the same up to a factor."""
