@@ -198,7 +198,7 @@ from tensorweaver.tensor import Tensor
 from tensorweaver.tensor.tape import is_grad_enabled, no_grad
 
 __version__ = "0.1.0"
-from tensorweaver.losses.survival import cox_ph_loss
+from tensorweaver.losses.survival import aft_nll_loss, cox_ph_loss
 
 __all__ = [
     "ArgumentError",
@@ -213,6 +213,7 @@ __all__ = [
     "TensorWeaverError",
     "TraceError",
     "adaptive_delta_huber_loss",
+    "aft_nll_loss",
     "array_namespace",
     "asymmetric_loss",
     "available_backends",
