@@ -163,6 +163,7 @@ from tensorweaver.losses.ranking import (
     xendcg_loss,
 )
 from tensorweaver.losses.regression import (
+    adaptive_delta_huber_loss,
     cauchy_loss,
     charbonnier_loss,
     epsilon_insensitive_loss,
@@ -180,6 +181,8 @@ from tensorweaver.losses.regression import (
     multi_quantile_loss,
     pseudo_huber_loss,
     quantile_loss,
+    rmse_loss,
+    rmsle_loss,
     smape_loss,
     smooth_l1_loss,
     squared_epsilon_insensitive_loss,
@@ -203,6 +206,10 @@ from tensorweaver.losses.sequence import (
     ctc_loss,
     rnnt_loss,
 )
+from tensorweaver.losses.survival import (
+    aft_nll_loss,
+    cox_ph_loss,
+)
 from tensorweaver.tensor import Tensor
 from tensorweaver.tensor.tape import is_grad_enabled, no_grad
 
@@ -220,7 +227,9 @@ __all__ = [
     "Tensor",
     "TensorWeaverError",
     "TraceError",
+    "adaptive_delta_huber_loss",
     "adaptive_log_softmax_loss",
+    "aft_nll_loss",
     "approx_ndcg_loss",
     "array_namespace",
     "asymmetric_loss",
@@ -244,6 +253,7 @@ __all__ = [
     "contrastive_loss",
     "cosine_embedding_loss",
     "cosine_similarity_loss",
+    "cox_ph_loss",
     "cpo_loss",
     "crf_nll_loss",
     "cross_entropy_lambda_loss",
@@ -340,6 +350,8 @@ __all__ = [
     "ranking_softmax_loss",
     "renyi_divergence_loss",
     "reward_model_loss",
+    "rmse_loss",
+    "rmsle_loss",
     "rnnt_loss",
     "rowwise",
     "sapo_loss",

@@ -21,6 +21,7 @@ from tensorweaver.losses import (
     regression,
     segmentation,
     sequence,
+    survival,
 )
 from tensorweaver.losses.catalogue import get_loss, names
 
@@ -40,4 +41,5 @@ __all__ = [
     "regression",
     "segmentation",
     "sequence",
+    "survival",
 ]

@@ -22,6 +22,7 @@ from tensorweaver.losses import (
     regression,
     segmentation,
     sequence,
+    survival,
 )
 from tensorweaver.losses.nicknames import NICKNAMES
 
@@ -44,6 +45,7 @@ FAMILIES = {
     "Preference and policy": preference,
     "Generative": generative,
     "Sequences": sequence,
+    "Survival": survival,
 }
 """The modules of losses by the heading they stand under in the documentation."""
 

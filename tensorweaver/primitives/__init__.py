@@ -2,6 +2,7 @@
 tests.
 """
 
+from tensorweaver.primitives.censoring import CENSORING
 from tensorweaver.primitives.differences import DIFFERENCES
 from tensorweaver.primitives.dispersion import DISPERSION
 from tensorweaver.primitives.divergences import DIVERGENCES
@@ -26,6 +27,7 @@ TABLES = (
     DIVERGENCES,
     DISPERSION,
     NORMAL,
+    CENSORING,
 )
 """The rows by theme; each name stands in one of them."""
 

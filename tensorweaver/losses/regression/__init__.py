@@ -1,5 +1,6 @@
 """Losses of real predictions and real targets."""
 
+from tensorweaver.losses.regression.adaptive_huber import adaptive_delta_huber_loss
 from tensorweaver.losses.regression.huber import huber_loss, smooth_l1_loss
 from tensorweaver.losses.regression.insensitive import (
     epsilon_insensitive_loss,
@@ -20,6 +21,7 @@ from tensorweaver.losses.regression.robust import (
     tukey_biweight_loss,
     welsch_loss,
 )
+from tensorweaver.losses.regression.root_mean import rmse_loss, rmsle_loss
 from tensorweaver.losses.regression.smooth import (
     charbonnier_loss,
     fair_loss,
@@ -30,6 +32,7 @@ from tensorweaver.losses.regression.student_t import student_t_nll_loss
 from tensorweaver.losses.regression.wing import wing_loss
 
 __all__ = [
+    "adaptive_delta_huber_loss",
     "cauchy_loss",
     "charbonnier_loss",
     "epsilon_insensitive_loss",
@@ -47,6 +50,8 @@ __all__ = [
     "multi_quantile_loss",
     "pseudo_huber_loss",
     "quantile_loss",
+    "rmse_loss",
+    "rmsle_loss",
     "smape_loss",
     "smooth_l1_loss",
     "squared_epsilon_insensitive_loss",
@@ -105,5 +110,7 @@ PEERS = {
         "sklearn": "mean_squared_log_error",
         "xgboost": "reg:squaredlogerror",
     },
+    "rmse_loss": {"sklearn": "root_mean_squared_error"},
+    "rmsle_loss": {"sklearn": "root_mean_squared_log_error"},
 }
 """What other libraries call each loss, where they mean the same up to a factor."""
