@@ -5,11 +5,14 @@ options that the other library needs beside them, `factor` is what its losses ar
 `only` says for which options it has the loss, `rtol` how close it is.
 """
 
+import os
+
 import numpy as np
 
 from tests.battery.specimen import Peer
 
 __all__ = [
+    "keras_loss",
     "optax_loss",
     "published",
     "sklearn_loss",
@@ -86,6 +89,27 @@ def sklearn_loss(name, *, rename=None, fixed=None, factor=1.0, only=always, rtol
         return factor * found.reshape(targets.shape)
 
     return Peer("sklearn", call, rtol, only)
+
+
+def keras_loss(
+    name, *, rename=None, fixed=None, factor=1.0, only=always, rtol=1e-5, rows=False, seen=None
+):
+    """`keras.losses.NAME(targets, predictions)`, on Keras's NumPy, which ends in float32.
+
+    Keras takes the mean over the last axis: one of a single element, but for losses over classes.
+    `seen` turns our predictions into what Keras takes.
+    """
+
+    def call(predictions, targets, **options):
+        os.environ.setdefault("KERAS_BACKEND", "numpy")
+        import keras
+
+        arrays = [targets, predictions if seen is None else seen(predictions)]
+        given = arrays if rows else [array[..., None] for array in arrays]
+        found = getattr(keras.losses, name)(*given, **named(options, rename, fixed))
+        return factor * np.asarray(found)
+
+    return Peer("keras", call, rtol, only)
 
 
 def published(call, *, only=always, rtol=RTOL):
