@@ -36,6 +36,27 @@ def test_only_the_order_of_the_times_and_differences_of_predictions_count(subjec
     assert abs(tw.cox_ph_loss.grad(*subjects, ties=ties).sum()) < 1e-14
 
 
+def test_what_torchsurv_documents():
+    predictions, events = [0.1, 0.2, 0.3, 0.4, 0.5], [1, 0, 1, 0, 1]
+    assert_close(tw.cox_ph_loss(predictions, [1, 2, 3, 4, 5], events), 1.0071, atol=5e-5)
+    total = tw.cox_ph_loss(predictions, [1, 2, 3, 4, 5], events, reduction="sum")
+    assert_close(total, 3.0214, atol=5e-5)
+    for ties in ("breslow", "efron"):
+        found = tw.cox_ph_loss(predictions, [1, 2, 2, 4, 5], events, ties=ties)
+        assert_close(found, 1.0873, atol=5e-5)
+
+
+def test_xgboosts_labels(rng):
+    """`exp(p)` times the sum of `1 / sum(exp(p) at risk)` of the events so far, less 1."""
+    predictions, labels = rng.normal(size=20), rng.integers(1, 9, 20) * rng.choice([-1, 1], 20)
+    times, events = np.abs(labels), labels > 0
+    hazards = np.exp(predictions)
+    at_risk = np.asarray([hazards[times >= t].sum() for t in times])
+    before = np.asarray([(events / at_risk)[times <= t].sum() for t in times])
+    found = tw.cox_ph_loss.grad(predictions, times, events, reduction="sum")
+    assert_close(found, hazards * before - events, rtol=1e-12, atol=1e-14)
+
+
 def test_reductions_count_events(subjects):
     total = tw.cox_ph_loss(*subjects, reduction="sum")
     assert_close(tw.cox_ph_loss(*subjects), total / subjects[2].sum(), rtol=1e-14)

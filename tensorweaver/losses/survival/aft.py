@@ -42,7 +42,7 @@ def aft_nll_loss(
 
     Numerics: no probability is a difference of two others, and none is raised to 1e-12: the cost of
     an interval far out in a tail, or as narrow as numbers allow, keeps its digits; so does one that
-    is nearly certain, but for the `z**2` ulp of the normal tail that an ulp of `z` is worth.
+    is nearly certain, but for what an ulp of `z` is worth there: `z**2` ulp of a normal tail.
 
     Parameters
     ----------

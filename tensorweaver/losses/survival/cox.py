@@ -159,9 +159,10 @@ def cox_ph_loss(
     remains at risk.
 
     Same as: XGBoost's `survival:cox`, where a negative label marks what is censored: `times =
-    abs(labels)`, `events = labels > 0`. The mean is pycox's `CoxPHLoss` where no times tie, and
-    torchsurv's `neg_partial_log_likelihood`; the sum with `ties="efron"` is that of lifelines and
-    of R's `coxph`.
+    abs(labels)`, `events = labels > 0`; its gradient is that of the sum. The mean is pycox's
+    `CoxPHLoss` where no times tie, but for the 1e-7 that it adds, and torchsurv's
+    `neg_partial_log_likelihood(ties_method="breslow")`, whose mean by Efron is over times and not
+    over events. The sum with `ties="efron"` is that of lifelines and of R's `coxph`.
 
     Reference: D. R. Cox, Regression Models and Life-Tables, 1972; B. Efron, The Efficiency of Cox's
     Likelihood Function for Censored Data, 1977.

@@ -138,20 +138,17 @@ def aft(prediction, lower, upper, *, distribution="normal", scale=1.0):
     return INFINITY if between <= 0 else -mpmath.log(between)
 
 
-def nearly_certain(prediction, lower, upper, *, distribution="normal", scale=1.0):
-    """Far inside the cost is the normal tail's, of which an ulp of a bound's logarithm changes
-    `z**2` ulp; the slope is `z` times the cost.
-    """
+def ulp_of_ends(prediction, lower, upper, **options):
+    """What `z` is worth: its last digit is a bound's logarithm's, which is rounded."""
     numbers = prediction, lower, upper
-    if distribution != "normal" or any(map(mpmath.isnan, numbers)) or not 0 <= lower < upper:
+    if not (mpmath.isfinite(prediction) and mpmath.isfinite(lower) and 0 <= lower <= upper):
         return None
-    ends = [standard(x, prediction, mpf(scale)) for x in (lower, upper) if 0 < x < INFINITY]
-    z = min(map(abs, ends), default=mpf(0))
-    around = (lower == 0 or ends[0] < 0) and (upper == INFINITY or ends[-1] > 0)
-    if z < 1 or not around:
-        return None
-    cost = aft(prediction, lower, upper, scale=scale)
-    return cost * z**2, cost * z**3 / mpf(scale)
+    distances = [abs(mpmath.log(x) - prediction) for x in numbers[1:] if 0 < x < INFINITY]
+    step = mpf(10) ** -(mpmath.mp.dps // 4)
+    before, here, after = (aft(prediction + k * step, lower, upper, **options) for k in (-1, 0, 1))
+    first, second = (after - before) / (2 * step), (after - 2 * here + before) / step**2
+    distance = max(distances, default=mpf(0))
+    return max(here, abs(first) * distance), max(abs(first), abs(second) * distance)
 
 
 def undefined(prediction, lower, upper):
@@ -183,7 +180,7 @@ register(
         (np.nan, 1.0, 2.0),
     ),
     avoid=undefined,
-    terms=nearly_certain,
+    terms=ulp_of_ends,
     laws={"nonnegative", "convex"},
     peers=(Peer("scipy", published_aft, rtol=1e-9, only=lambda o: "scale" not in o),),
 )  # fmt: skip
