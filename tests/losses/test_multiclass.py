@@ -219,6 +219,22 @@ def test_focal_loss_of_a_certain_class_is_flat(gamma):
         assert np.all(gradient == 0)
 
 
+def test_no_slope_of_a_confident_focal_row_overflows():
+    # At logits[0] far above the others the loss is c**(1 + gamma) of c = exp(0) + exp(1) over all.
+    for logits, gamma in (([50.0, 0.0, -3.0], 0.001), ([60.0, 0.0, -3.0], 0.5)):
+        given = np.asarray([logits], np.float32)
+        for targets in ([0], np.asarray([[1.0, 0.0, 0.0]], np.float32)):
+            loss, gradient = tw.softmax_focal_loss.value_and_grad(given, targets, gamma=gamma)
+            second = tw.softmax_focal_loss.hessian_diag(given, targets, gamma=gamma)
+            assert_close(gradient[0, 0], -(1 + gamma) * loss, rtol=1e-5)
+            assert_close(second[0, 0], (1 + gamma) ** 2 * loss, rtol=1e-5)
+    tiny = tw.softmax_focal_loss.grad(np.float32([[100.0, 0.0, 1.0]]), [0], gamma=0.001)
+    assert np.all(np.abs(tiny) < 1.3e-43)
+    assert np.all(tiny != 0)
+    far = tw.softmax_focal_loss.hessian_diag([[360.0, 0.0, 1.0]], [0], gamma=0.001)
+    assert_close(far[0, 0], 1.1733330470413712e-156, rtol=1e-12)  # by mpmath
+
+
 def test_alpha_multiplies_the_class_and_not_the_divisor():
     alpha = np.array([1.0, 2.0, 4.0])
     plain = tw.softmax_focal_loss(LOGITS, LABELS, reduction="none")
