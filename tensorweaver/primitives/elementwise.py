@@ -86,7 +86,7 @@ ELEMENTWISE = (
     row("atan",       lambda xp, g, out, x: g / (1.0 + x * x)),
     row("sinh",       lambda xp, g, out, x: g * xp.cosh(x)),
     row("cosh",       lambda xp, g, out, x: g * xp.sinh(x)),
-    row("tanh",       lambda xp, g, out, x: g / xp.square(xp.cosh(x))),
+    row("tanh",       lambda xp, g, out, x: g * xp.square(xp.sech(x))),
     row("asinh",      lambda xp, g, out, x: g / xp.hypot(x, 1.0)),
     row("acosh",      lambda xp, g, out, x: g / xp.sqrt((x - 1.0) * (x + 1.0)),  domain=ABOVE_ONE),
     row("atanh",      lambda xp, g, out, x: g / ((1.0 - x) * (1.0 + x)), domain=OPEN_UNIT),

@@ -155,6 +155,19 @@ def test_the_cap_bounds_the_logits_and_spares_the_mask():
     assert_close(wide, tw.cross_entropy_loss(LOGITS, LABELS), rtol=1e-14)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_cap_of_a_logit_far_above_it_is_flat(dtype):
+    tiny = 9.357622968840175e-14  # exp(-30)
+    for logit in (3000.0, INF):
+        logits = np.asarray([[logit, 0.0]], dtype)
+        second = tw.cross_entropy_loss.hessian_diag(logits, [0], softcap=30.0)
+        assert_close(second, [[0.0, tiny]], rtol=1e-6, atol=1e-90)
+        product = tw.cross_entropy_loss.hvp(logits, [0], np.ones_like(logits), softcap=30.0)
+        assert_close(product, [[0.0, tiny]], rtol=1e-6, atol=1e-90)
+    steep = tw.cross_entropy_loss.hessian_diag(np.asarray([[100.0, 0.0]], dtype), [0], softcap=1.0)
+    assert_close(steep, [[0.0, 0.19661193]], rtol=1e-6, atol=1e-80)
+
+
 def test_the_z_loss_is_added_and_not_weighted():
     weight = np.array([1.0, 2.0, 4.0])
     square = tw.logsumexp(LOGITS, axis=-1) ** 2
