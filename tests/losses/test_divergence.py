@@ -182,3 +182,13 @@ def test_distillation_with_classes_masked_in_both():
     want, expected = tw.distillation_loss.value_and_grad(LOGITS, TEACHER, LABELS)
     assert_close(value, want, rtol=1e-14)
     assert_close(gradient, np.insert(expected, 1, 0, axis=1), rtol=1e-13)
+
+
+def test_what_has_the_factor_0_costs_nothing_at_infinity():
+    loss = tw.distillation_loss
+    assert loss([[-INF, 0.0]], [[0.0, 0.0]], [1], weight_soft_loss=0.0) == 0
+    assert loss([[-INF, 0.0]], [[-INF, 0.0]], [0], weight_hard_loss=0.0) == 0
+    nothing = {"weight_hard_loss": 0.0, "weight_soft_loss": 0.0}
+    value, gradient = loss.value_and_grad([[-INF, 0.0]], [[0.0, 0.0]], [0], **nothing)
+    assert value == 0
+    assert gradient.tolist() == [[0.0, 0.0]]

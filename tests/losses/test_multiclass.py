@@ -322,3 +322,20 @@ def test_categorical_hinge_of_a_distribution():
     row, target = [[1.0, 2.0, 4.0]], [[0.5, 0.5, 0.0]]
     assert tw.categorical_hinge_loss(row, target) == 1 + 4 - 1.5
     np.testing.assert_array_equal(tw.categorical_hinge_loss.grad(row, target), [[-0.5, -0.5, 1]])
+
+
+@pytest.mark.parametrize("p", [1, 2])
+def test_a_label_at_infinity_is_ahead_of_itself_too(p):
+    value, gradient = tw.multi_margin_loss.value_and_grad([[INF, 0.0]], [0], p=p)
+    assert value == 0
+    assert gradient.tolist() == [[0.0, 0.0]]
+    assert tw.multi_margin_loss.grad([[-INF, 0.0]], [0]).tolist() == [[-0.5, 0.5]]
+
+
+@pytest.mark.parametrize("targets", [[0], [[1.0, 0.0]]])
+def test_what_has_the_factor_0_costs_nothing_at_infinity(targets):
+    value, gradient = tw.symmetric_cross_entropy_loss.value_and_grad(
+        [[-INF, 0.0]], targets, alpha=0.0
+    )
+    assert value == 4
+    assert gradient.tolist() == [[0.0, 0.0]]

@@ -80,7 +80,8 @@ def distillation_loss(
     q = xp.softmax(tempered(logits, temperature), axis=-1)
     p = xp.softmax(tempered(teacher_logits, temperature), axis=-1)
     soft_loss = xp.sum(relative_entropy(xp, p, q, ratio), axis=-1, keepdims=True)
-    loss = weight_hard_loss * hard_loss + (weight_soft_loss * temperature**2) * soft_loss
+    hard = xp.multiply_no_nan(hard_loss, weight_hard_loss)
+    loss = hard + xp.multiply_no_nan(soft_loss, weight_soft_loss * temperature**2)
     if kept is None:
         return loss
     return xp.where(kept, loss, 0.0), xp.where(kept, 1.0, 0.0)

@@ -47,7 +47,7 @@ def cosine_similarity_loss(predictions: Any, targets: Any) -> Any:
     return cosine_distance(array_namespace(predictions), predictions, targets)
 
 
-@rowwise(roles={"targets": "row"}, wrt=("x1", "x2"))
+@rowwise(roles={"targets": "row"}, wrt=("x1", "x2"), domains={"targets": "sign"})
 def cosine_embedding_loss(x1: Any, x2: Any, targets: Any, *, margin: float = 0.0) -> Any:
     """Cosine loss of pairs: like vectors are turned towards each other, unlike ones apart.
 
