@@ -232,6 +232,46 @@ def share_minus_one_hot(xp: Any, x: Any, labels: Any, axis: int) -> Any:
     return xp.put_along_axis(softmax_without(xp, others, axis), labels, -1.0, axis=axis)
 
 
+# ------------------------------------------------------------------------------------- two rows
+def divided(x: Any, temperature: float) -> Any:
+    return x if temperature == 1 else x / temperature
+
+
+def log_softmax_ratio(xp: Any, x: Any, y: Any, temperature: float, axis: int = -1) -> Any:
+    """`log_softmax(x / temperature) - log_softmax(y / temperature)`, exact where they are nearly
+    the same; 0 for a class that is masked in both.
+
+    There the difference of two log-softmax has lost its digits. That of the logits has not, and the
+    normalisers differ by `log1p(growth)` with `growth = sum(p expm1(difference))`. A whole number
+    is subtracted before, which changes nothing, so that rows may be far apart by what all their
+    logits share. Of a class that is not near, `p exp(difference)` is `q (1 + growth)`: it is enough
+    that more than half of the probability is near.
+    """
+    masked = xp.logical_and(x == -math.inf, y == -math.inf)
+    difference = divided(xp.where(masked, 0.0, x - y), temperature)
+    x, y = divided(x, temperature), divided(y, temperature)
+    of_x, of_y = exponentials(xp, x, axis), exponentials(xp, y, axis)
+    shared = (of_x.maximum - of_y.maximum) + (xp.log1p(of_x.rest) - xp.log1p(of_y.rest))
+    change = difference - xp.round(shared)
+    is_near = xp.abs(change) < 1
+    q, p = of_x.terms / (1.0 + of_x.rest), of_y.terms / (1.0 + of_y.rest)
+    gains = xp.where(is_near, p * xp.expm1(xp.where(is_near, change, 0.0)), q - p)
+    near = xp.sum(xp.where(is_near, q, 0.0), axis=axis, keepdims=True)
+    is_close = near > HALF
+    growth = xp.sum(gains, axis=axis, keepdims=True) / xp.where(is_close, near, 1.0)
+    close = change - xp.log1p(xp.where(is_close, growth, 0.0))
+    far = (of_x.shifted - xp.log1p(of_x.rest)) - (of_y.shifted - xp.log1p(of_y.rest))
+    return xp.where(masked, 0.0, xp.where(is_close, close, far))
+
+
+def ratio_pullback(xp: Any, g: Any, x: Any, temperature: float, axis: int) -> Any:
+    return divided(log_softmax_pullback(xp, g, divided(x, temperature), axis), temperature)
+
+
+def ratio_slope(xp: Any, x: Any, temperature: float, axis: int) -> Any:
+    return divided(xp.softmax_complement(divided(x, temperature), axis=axis), temperature)
+
+
 def softmax_slope(xp: Any, x: Any, axis: int) -> Any:
     return xp.softmax(x, axis=axis) * xp.softmax_complement(x, axis=axis)
 
@@ -268,6 +308,12 @@ STABLE = (
     Primitive("log_softmax_complement",
                              (lambda xp, g, out, x, *, axis=-1: log_complement_pullback(xp, g, x, axis),),
                               kind="rowwise", formula=log_softmax_complement, domain=(LOGIT,)),
+    Primitive("log_softmax_ratio",
+                             (lambda xp, g, out, x, y, t, *, axis=-1: ratio_pullback(xp, g, x, t, axis),
+                              lambda xp, g, out, x, y, t, *, axis=-1: -ratio_pullback(xp, g, y, t, axis),
+                              None),
+                              kind="rowwise", formula=log_softmax_ratio, domain=(LOGIT,),
+                              diagonal=lambda xp, out, x, y, t, *, axis=-1: ratio_slope(xp, x, t, axis)),
     Primitive("log_softmax_at",
                              (lambda xp, g, out, x, labels, *, axis=-1:
                                   -g * xp.softmax_minus_one_hot(x, labels, axis=axis), None),

@@ -41,7 +41,7 @@ def softmax_focal_loss(
     certain. Hessian: from the formula; it may be negative, the loss is not convex.
 
     Numerics: `1 - p` is the sum of the other probabilities, so that a confident row keeps its
-    relative accuracy; for `gamma` below 1.5 its power is found from its logarithm, so that no slope
+    relative accuracy; for a `gamma` below 1.5 but 1 its power is found from its logarithm, so that no slope
     of a confident row overflows.
 
     Parameters
@@ -73,7 +73,7 @@ def softmax_focal_loss(
         message = f"softmax_focal_loss: gamma must be finite and not negative, got {gamma!r}"
         raise ArgumentError(message)
     xp = array_namespace(logits)
-    low = gamma < LOWEST_POWER
+    low = gamma < LOWEST_POWER and gamma != 1
 
     def cost(log_probability: Any, complement: Any) -> Any:
         if gamma == 0:
@@ -93,7 +93,7 @@ def softmax_focal_loss(
 
 
 LOWEST_POWER = 1.5
-"""Powers of the complement from here up have slopes that no confident row makes overflow. Those of
+"""Powers of the complement from here up, and the first, have slopes that no confident row makes overflow. Those of
 lower ones are `complement**(gamma - 2)` times two numbers as small as the complement: they are
 written as exponentials of its logarithm, whose slopes are bounded.
 """
