@@ -192,7 +192,9 @@ def diagonal_of(node: Node, slopes: dict[Node, Node], reached: set[Node], variab
 
 
 def rowwise_diagonal(node: Node, slopes: dict[Node, Node], reached: set[Node]) -> Node:
-    argument = node.arguments[0]
+    argument, *others = node.arguments
+    if any(other in reached for other in others):
+        raise NoDiagonalError(node.name)
     inside = topological([argument])
     if any(inner in reached and inner.level is Level.ROW for inner in inside):
         raise NoDiagonalError(node.name)

@@ -141,10 +141,20 @@ def boxcox1p_by_power(xp: Any, g: Any, x: Any, y: Any) -> Any:
     return g * (logarithm * logarithm * xp.where(is_near, near, far))
 
 
+# ------------------------------------------------------------------------------------- 1 / cosh(x)
+def sech(xp: Any, x: Any) -> Any:
+    """The root of tanh's slope: unlike `1 - tanh(x)**2` it keeps its digits, and its own slope, a
+    product with tanh, meets no infinity.
+    """
+    return 1.0 / xp.cosh(x)
+
+
 # fmt: off
 DIFFERENCES = (
     Primitive("log_cosh",     (lambda xp, g, out, x: g * xp.tanh(x),),
                               formula=log_cosh, domain=(REAL,)),
+    Primitive("sech",         (lambda xp, g, out, x: -g * (out * xp.tanh(x)),),
+                              formula=sech, domain=(REAL,)),
     Primitive("hypot_excess", (lambda xp, g, out, x, y: hypot_excess_by_leg(xp, g, x, y),
                                lambda xp, g, out, x, y: hypot_excess_by_other(xp, g, out, y)),
                               formula=hypot_excess, domain=(REAL, POSITIVE)),

@@ -50,6 +50,12 @@ def hypotenuse_slope(xp: Any, g: Any, out: Any, leg: Any) -> Any:
     return xp.where(out == 0, 0.0, g * (leg / xp.where(out == 0, 1.0, out)))
 
 
+def over_square(xp: Any, leg: Any, other: Any) -> Any:
+    """`leg / (leg**2 + other**2)`, of which no square leaves the range of numbers."""
+    long = xp.hypot(leg, other)
+    return leg / long / long
+
+
 def same_sign(xp: Any, x: Any, y: Any) -> Any:
     return xp.signbit(x) == xp.signbit(y)
 
@@ -86,7 +92,7 @@ ELEMENTWISE = (
     row("atan",       lambda xp, g, out, x: g / (1.0 + x * x)),
     row("sinh",       lambda xp, g, out, x: g * xp.cosh(x)),
     row("cosh",       lambda xp, g, out, x: g * xp.sinh(x)),
-    row("tanh",       lambda xp, g, out, x: g / xp.square(xp.cosh(x))),
+    row("tanh",       lambda xp, g, out, x: g * xp.square(xp.sech(x))),
     row("asinh",      lambda xp, g, out, x: g / xp.hypot(x, 1.0)),
     row("acosh",      lambda xp, g, out, x: g / xp.sqrt((x - 1.0) * (x + 1.0)),  domain=ABOVE_ONE),
     row("atanh",      lambda xp, g, out, x: g / ((1.0 - x) * (1.0 + x)), domain=OPEN_UNIT),
@@ -114,8 +120,8 @@ ELEMENTWISE = (
                       lambda xp, g, out, x, y: g * xp.sigmoid(y - x)),
     row("hypot",      lambda xp, g, out, x, y: hypotenuse_slope(xp, g, out, x),
                       lambda xp, g, out, x, y: hypotenuse_slope(xp, g, out, y)),
-    row("atan2",      lambda xp, g, out, y, x: g * (x / (x * x + y * y)),
-                      lambda xp, g, out, y, x: -g * (y / (x * x + y * y)), domain=(REAL, POSITIVE)),
+    row("atan2",      lambda xp, g, out, y, x: g * over_square(xp, x, y),
+                      lambda xp, g, out, y, x: -g * over_square(xp, y, x), domain=(REAL, POSITIVE)),
     row("copysign",   lambda xp, g, out, x, y: xp.where(same_sign(xp, x, y), g, -g),
                       None),
     row("remainder",  lambda xp, g, out, x, y: g,

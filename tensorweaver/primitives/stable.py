@@ -18,6 +18,7 @@ __all__ = ["STABLE"]
 
 UNIT = (0.05, 0.95)
 LOGIT = (-4.0, 4.0)
+HALF = 0.5
 EXPM1MX = tuple(1 / math.factorial(k + 2) for k in reversed(range(18)))
 """(exp(x) - 1 - x) / x**2 in powers of x, highest first."""
 
@@ -188,6 +189,89 @@ def log_softmax_pullback(xp: Any, g: Any, x: Any, axis: int) -> Any:
     return gain - xp.softmax(x, axis=axis) * sum_of_others(xp, g, x, axis)
 
 
+def log_softmax_complement(xp: Any, x: Any, axis: int = -1) -> Any:
+    """`log(1 - softmax(x))`."""
+    return log_of_complement(xp, xp.softmax(x, axis=axis), xp.softmax_complement(x, axis=axis))
+
+
+def log_softmax_complement_at(xp: Any, x: Any, labels: Any, axis: int = -1) -> Any:
+    """`take_along_axis(log_softmax_complement(x), labels)`."""
+    p = xp.softmax_at(x, labels, axis=axis)
+    return log_of_complement(xp, p, xp.softmax_complement_at(x, labels, axis=axis))
+
+
+def log_of_complement(xp: Any, p: Any, complement: Any) -> Any:
+    """By whichever of both has not been rounded to 1."""
+    return xp.where(p < HALF, xp.log1p(-p), xp.log(complement))
+
+
+def softmax_without(xp: Any, others: Any, axis: int) -> Any:
+    """`softmax(others)`, of logits of which one is -inf; 0 where all are."""
+    nothing = xp.max(others, axis=axis, keepdims=True) == -math.inf
+    return xp.where(nothing, 0.0, xp.softmax(others, axis=axis))
+
+
+def log_complement_pullback(xp: Any, g: Any, x: Any, axis: int) -> Any:
+    """`sum(g[j] p[j] p / (1 - p[j]) for the others j) - g p`.
+
+    The complement of a likely class may be too small to divide by: there `p / (1 - p[j])` is the
+    softmax of the classes without it.
+    """
+    p, complement = xp.softmax(x, axis=axis), xp.softmax_complement(x, axis=axis)
+    likely = complement < HALF
+    gain = g * p
+    usual = xp.where(likely, 0.0, gain / xp.where(likely, 1.0, complement))
+    of_likely = xp.sum(xp.where(likely, gain, 0.0), axis=axis, keepdims=True)
+    share = softmax_without(xp, xp.where(likely, -math.inf, x), axis)
+    return p * sum_of_others(xp, usual, x, axis) + share * of_likely - gain
+
+
+def share_minus_one_hot(xp: Any, x: Any, labels: Any, axis: int) -> Any:
+    """The softmax of the classes without the label, and -1 at the label."""
+    others = xp.put_along_axis(x, labels, -math.inf, axis=axis)
+    return xp.put_along_axis(softmax_without(xp, others, axis), labels, -1.0, axis=axis)
+
+
+# ------------------------------------------------------------------------------------- two rows
+def divided(x: Any, temperature: float) -> Any:
+    return x if temperature == 1 else x / temperature
+
+
+def log_softmax_ratio(xp: Any, x: Any, y: Any, temperature: float, axis: int = -1) -> Any:
+    """`log_softmax(x / temperature) - log_softmax(y / temperature)`, exact where they are nearly
+    the same; 0 for a class that is masked in both.
+
+    There the difference of two log-softmax has lost its digits. That of the logits has not, and the
+    normalisers differ by `log1p(growth)` with `growth = sum(p expm1(difference))`. A whole number
+    is subtracted before, which changes nothing, so that rows may be far apart by what all their
+    logits share. Of a class that is not near, `p exp(difference)` is `q (1 + growth)`: it is enough
+    that more than half of the probability is near.
+    """
+    masked = xp.logical_and(x == -math.inf, y == -math.inf)
+    difference = divided(xp.where(masked, 0.0, x - y), temperature)
+    x, y = divided(x, temperature), divided(y, temperature)
+    of_x, of_y = exponentials(xp, x, axis), exponentials(xp, y, axis)
+    shared = (of_x.maximum - of_y.maximum) + (xp.log1p(of_x.rest) - xp.log1p(of_y.rest))
+    change = difference - xp.round(shared)
+    is_near = xp.abs(change) < 1
+    q, p = of_x.terms / (1.0 + of_x.rest), of_y.terms / (1.0 + of_y.rest)
+    gains = xp.where(is_near, p * xp.expm1(xp.where(is_near, change, 0.0)), q - p)
+    near = xp.sum(xp.where(is_near, q, 0.0), axis=axis, keepdims=True)
+    is_close = near > HALF
+    growth = xp.sum(gains, axis=axis, keepdims=True) / xp.where(is_close, near, 1.0)
+    close = change - xp.log1p(xp.where(is_close, growth, 0.0))
+    far = (of_x.shifted - xp.log1p(of_x.rest)) - (of_y.shifted - xp.log1p(of_y.rest))
+    return xp.where(masked, 0.0, xp.where(is_close, close, far))
+
+
+def ratio_pullback(xp: Any, g: Any, x: Any, temperature: float, axis: int) -> Any:
+    return divided(log_softmax_pullback(xp, g, divided(x, temperature), axis), temperature)
+
+
+def ratio_slope(xp: Any, x: Any, temperature: float, axis: int) -> Any:
+    return divided(xp.softmax_complement(divided(x, temperature), axis=axis), temperature)
+
+
 def softmax_slope(xp: Any, x: Any, axis: int) -> Any:
     return xp.softmax(x, axis=axis) * xp.softmax_complement(x, axis=axis)
 
@@ -221,6 +305,15 @@ STABLE = (
     Primitive("log_softmax", (lambda xp, g, out, x, *, axis=-1: log_softmax_pullback(xp, g, x, axis),),
                               kind="rowwise", formula=log_softmax, domain=(LOGIT,),
                               diagonal=lambda xp, out, x, *, axis=-1: xp.softmax_complement(x, axis=axis)),
+    Primitive("log_softmax_complement",
+                             (lambda xp, g, out, x, *, axis=-1: log_complement_pullback(xp, g, x, axis),),
+                              kind="rowwise", formula=log_softmax_complement, domain=(LOGIT,)),
+    Primitive("log_softmax_ratio",
+                             (lambda xp, g, out, x, y, t, *, axis=-1: ratio_pullback(xp, g, x, t, axis),
+                              lambda xp, g, out, x, y, t, *, axis=-1: -ratio_pullback(xp, g, y, t, axis),
+                              None),
+                              kind="rowwise", formula=log_softmax_ratio, domain=(LOGIT,),
+                              diagonal=lambda xp, out, x, y, t, *, axis=-1: ratio_slope(xp, x, t, axis)),
     Primitive("log_softmax_at",
                              (lambda xp, g, out, x, labels, *, axis=-1:
                                   -g * xp.softmax_minus_one_hot(x, labels, axis=axis), None),
@@ -234,6 +327,11 @@ STABLE = (
                                   g * xp.softmax_at(x, labels, axis=axis)
                                   * xp.softmax_minus_one_hot(x, labels, axis=axis), None),
                               kind="label", formula=softmax_complement_at, domain=(LOGIT,)),
+    Primitive("log_softmax_complement_at",
+                             (lambda xp, g, out, x, labels, *, axis=-1:
+                                  g * xp.softmax_at(x, labels, axis=axis)
+                                  * share_minus_one_hot(xp, x, labels, axis), None),
+                              kind="label", formula=log_softmax_complement_at, domain=(LOGIT,)),
     Primitive("softmax_minus_one_hot",
                              (lambda xp, g, out, x, labels, *, axis=-1: softmax_pullback(xp, g, x, axis), None),
                               kind="rowwise", formula=softmax_minus_one_hot, domain=(LOGIT,),

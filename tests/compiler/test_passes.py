@@ -94,7 +94,9 @@ def test_the_log_likelihood_of_a_label_is_recognised():
     assert "log_softmax_at" in {node.name for node in topological(graph.outputs)}
 
 
-@pytest.mark.parametrize("name", ["log_softmax", "softmax", "softmax_complement"])
+@pytest.mark.parametrize(
+    "name", ["log_softmax", "softmax", "softmax_complement", "log_softmax_complement"]
+)
 def test_what_a_label_reads_is_computed_for_the_label_alone(name):
     row = operation(name, X)
     graph = recognise(Graph((X, LABELS), (operation("take_along_axis", row, LABELS),)))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tensorweaver as tw
+from tests.helpers.compare import assert_close
 
 LOSSES = [
     tw.box_iou_loss,
@@ -95,3 +96,14 @@ def test_refusals(loss):
         loss(np.zeros((2, 3)), np.zeros((2, 3)))
     with pytest.raises(tw.ShapeError, match=f"{name}: predictions of shape .* must be alike"):
         loss(np.zeros((2, 4)), np.zeros((3, 4)))
+
+
+@pytest.mark.parametrize(("dtype", "side"), [
+    (np.float32, 1.0), (np.float32, 1e-25), (np.float32, 2e19), (np.float32, 1e38),
+    (np.float64, 1e-170), (np.float64, 2e300),
+])  # fmt: skip
+def test_the_aspect_has_the_slope_of_its_ratio_whatever_the_unit(dtype, side):
+    boxes = np.asarray([[0.0, 0.0, side, side]], dtype), np.asarray([[0, 0, 2 * side, side]], dtype)
+    slope = tw.complete_box_iou_loss.grad(*boxes) * dtype(side)
+    right = [[0.0636596, 0.1148420, -0.6164121, -0.1148420]]
+    assert_close(slope.astype(float), right, rtol=2e-6)

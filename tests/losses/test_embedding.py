@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tensorweaver as tw
+from tests.helpers.compare import assert_close
 
 INF, NAN = np.inf, np.nan
 RANDOM = np.random.default_rng(20240517)
@@ -225,3 +226,23 @@ def test_where_a_row_is_left_out_it_may_hold_anything():
         for got, wanted in zip(gradients, expected, strict=True):
             np.testing.assert_allclose(got[mask], wanted, rtol=1e-12, atol=1e-15)
             assert not np.any(got[~mask])
+
+
+@pytest.mark.parametrize(("dtype", "step"), [(np.float32, 1e-3), (np.float64, 1e-4)])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_nearly_parallel_vectors_of_one_length_keep_their_digits(dtype, step, sign):
+    a, b = np.asarray([[3, 4]], dtype), sign * np.asarray([[3, 4 + step]], dtype)
+    cross = 3 * (float(abs(b[0, 1])) - 4)  # of the vectors; its sine is exact, whatever is rounded
+    size = 5 * np.hypot(3, float(b[0, 1]))
+    sine = cross / size
+    gap = sine**2 / (1 + np.sqrt(1 - sine**2))
+    value, gradient = map(np.float64, tw.cosine_similarity_loss.value_and_grad(a, b))
+    wanted = gap if sign == 1 else 2 - gap
+    assert_close(value, wanted, rtol=4 * np.finfo(dtype).eps)
+    slope = sign * sine / 5 * np.asarray([[4, -3]]) / 5
+    assert_close(gradient, slope, rtol=8 * np.finfo(dtype).eps)
+
+
+def test_a_multiple_of_a_vector_costs_nothing():
+    for factor in (0.5, 1.0, 2.0, 8.0):
+        assert tw.cosine_similarity_loss([[1.0, 3.0]], [[factor, 3.0 * factor]]) == 0

@@ -155,6 +155,19 @@ def test_the_cap_bounds_the_logits_and_spares_the_mask():
     assert_close(wide, tw.cross_entropy_loss(LOGITS, LABELS), rtol=1e-14)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_cap_of_a_logit_far_above_it_is_flat(dtype):
+    tiny = 9.357622968840175e-14  # exp(-30)
+    for logit in (3000.0, INF):
+        logits = np.asarray([[logit, 0.0]], dtype)
+        second = tw.cross_entropy_loss.hessian_diag(logits, [0], softcap=30.0)
+        assert_close(second, [[0.0, tiny]], rtol=1e-6, atol=1e-90)
+        product = tw.cross_entropy_loss.hvp(logits, [0], np.ones_like(logits), softcap=30.0)
+        assert_close(product, [[0.0, tiny]], rtol=1e-6, atol=1e-90)
+    steep = tw.cross_entropy_loss.hessian_diag(np.asarray([[100.0, 0.0]], dtype), [0], softcap=1.0)
+    assert_close(steep, [[0.0, 0.19661193]], rtol=1e-6, atol=1e-80)
+
+
 def test_the_z_loss_is_added_and_not_weighted():
     weight = np.array([1.0, 2.0, 4.0])
     square = tw.logsumexp(LOGITS, axis=-1) ** 2
@@ -217,6 +230,22 @@ def test_focal_loss_of_a_certain_class_is_flat(gamma):
         value, gradient = tw.softmax_focal_loss.value_and_grad(logits, [0], gamma=gamma)
         assert value == 0
         assert np.all(gradient == 0)
+
+
+def test_no_slope_of_a_confident_focal_row_overflows():
+    # At logits[0] far above the others the loss is c**(1 + gamma) of c = exp(0) + exp(1) over all.
+    for logits, gamma in (([50.0, 0.0, -3.0], 0.001), ([60.0, 0.0, -3.0], 0.5)):
+        given = np.asarray([logits], np.float32)
+        for targets in ([0], np.asarray([[1.0, 0.0, 0.0]], np.float32)):
+            loss, gradient = tw.softmax_focal_loss.value_and_grad(given, targets, gamma=gamma)
+            second = tw.softmax_focal_loss.hessian_diag(given, targets, gamma=gamma)
+            assert_close(gradient[0, 0], -(1 + gamma) * loss, rtol=1e-5)
+            assert_close(second[0, 0], (1 + gamma) ** 2 * loss, rtol=1e-5)
+    tiny = tw.softmax_focal_loss.grad(np.float32([[100.0, 0.0, 1.0]]), [0], gamma=0.001)
+    assert np.all(np.abs(tiny) < 1.3e-43)
+    assert np.all(tiny != 0)
+    far = tw.softmax_focal_loss.hessian_diag([[360.0, 0.0, 1.0]], [0], gamma=0.001)
+    assert_close(far[0, 0], 1.1733330470413712e-156, rtol=1e-12)  # by mpmath
 
 
 def test_alpha_multiplies_the_class_and_not_the_divisor():
@@ -293,3 +322,20 @@ def test_categorical_hinge_of_a_distribution():
     row, target = [[1.0, 2.0, 4.0]], [[0.5, 0.5, 0.0]]
     assert tw.categorical_hinge_loss(row, target) == 1 + 4 - 1.5
     np.testing.assert_array_equal(tw.categorical_hinge_loss.grad(row, target), [[-0.5, -0.5, 1]])
+
+
+@pytest.mark.parametrize("p", [1, 2])
+def test_a_label_at_infinity_is_ahead_of_itself_too(p):
+    value, gradient = tw.multi_margin_loss.value_and_grad([[INF, 0.0]], [0], p=p)
+    assert value == 0
+    assert gradient.tolist() == [[0.0, 0.0]]
+    assert tw.multi_margin_loss.grad([[-INF, 0.0]], [0]).tolist() == [[-0.5, 0.5]]
+
+
+@pytest.mark.parametrize("targets", [[0], [[1.0, 0.0]]])
+def test_what_has_the_factor_0_costs_nothing_at_infinity(targets):
+    value, gradient = tw.symmetric_cross_entropy_loss.value_and_grad(
+        [[-INF, 0.0]], targets, alpha=0.0
+    )
+    assert value == 4
+    assert gradient.tolist() == [[0.0, 0.0]]

@@ -167,6 +167,14 @@ def test_grpo_without_a_reference_is_ppo(rng):
     assert free == tw.ppo_clip_loss(new, old, advantages)
 
 
+def test_a_kto_label_of_0_is_not_guessed_at():
+    given = [0.0, 0.0], [-5.0, -5.0]
+    for labels in ([True, False], [1, 0]):
+        values = tw.kto_loss(*given, labels, reduction="none")
+        slopes = tw.kto_loss.grad(*given, labels, reduction="sum")
+        assert np.isnan(values).tolist() == np.isnan(slopes).tolist() == [False, True]
+
+
 def test_kto_counts_gains_from_kl():
     arrays = [-3.0, -2.0], [-4.0, -4.0], [1, -1]
     assert tw.kto_loss(*arrays, kl=0.0) == tw.kto_loss(*arrays)

@@ -23,6 +23,7 @@ def textbook_excess(x, y):
 
 REFERENCES = {
     "log_cosh": lambda x, y: mpmath.log(mpmath.cosh(x)),
+    "sech": lambda x, y: 1 / mpmath.cosh(x),
     "hypot_excess": lambda x, y: mpmath.sqrt(x * x + y * y) - y,
     "log1p_excess": textbook_excess,
     "log1p_ratio": lambda x, y: mpmath.log((1 + x) / (1 + y)),
@@ -30,6 +31,7 @@ REFERENCES = {
 }
 FORMULAS = {
     "log_cosh": lambda xp, x, y: xp.log_cosh(x) + 0.0 * y,
+    "sech": lambda xp, x, y: xp.sech(x) + 0.0 * y,
     "hypot_excess": lambda xp, x, y: xp.hypot_excess(x, y),
     "log1p_excess": lambda xp, x, y: xp.log1p_excess(x, y),
     "log1p_ratio": lambda xp, x, y: xp.log1p_ratio(x, y),
@@ -51,7 +53,7 @@ def points(name, dtype):
     x = 10 ** random.uniform(-12, 12, 60)
     x[:20] = 10 ** random.uniform(-1, 1, 20)
     y = 10 ** random.uniform(-2, 2, 60)
-    if name in {"log_cosh", "hypot_excess"}:
+    if name in {"log_cosh", "sech", "hypot_excess"}:
         x *= random.choice([-1, 1], 60)
     if name == "log1p_excess":
         x[40:] = -y[40:] * random.uniform(0, 0.9, 20)
@@ -85,6 +87,7 @@ def test_value_and_slope_keep_their_digits(name, dtype):
 
 ENDS = {
     "log_cosh": [(INF, 0, INF, 1), (-INF, 0, INF, -1), (0, 0, 0, 0), (NAN, 0, NAN, NAN)],
+    "sech": [(INF, 0, 0, 0), (-INF, 0, 0, 0), (0, 0, 1, 0), (NAN, 0, NAN, NAN)],
     "hypot_excess": [(INF, 1, INF, 1), (-INF, 1, INF, -1), (0, 1, 0, 0), (NAN, 1, NAN, NAN)],
     "log1p_excess": [(INF, 1, INF, 1), (0, 1, 0, 0), (-1, 1, INF, -INF), (NAN, 1, NAN, NAN)],
     "log1p_ratio": [

@@ -27,6 +27,12 @@ TRACED = [
 LABELS = np.asarray([2, 0, 3])
 
 
+#: Rows that take two rows, as functions of these.
+OF_TWO_ROWS: dict[str, Any] = {
+    "log_softmax_ratio": lambda xp, x, y, *, axis: xp.log_softmax_ratio(x, y, 2.5, axis=axis)
+}
+
+
 def loss_of(name):
     """A loss that is the operation, made anew, for a loss keeps what it has traced."""
     row = VOCABULARY[name]
@@ -50,6 +56,14 @@ def loss_of(name):
             return xp.sum(xp.put_along_axis(x * x, labels, row_sum, axis=-1) * y, axis=-1)
 
         return put_loss
+
+    if name in OF_TWO_ROWS:
+
+        @rowwise
+        def loss_of_two_rows(x, y):
+            return weighed(OF_TWO_ROWS[name](array_namespace(x), x, y, axis=-1), x * x)
+
+        return loss_of_two_rows
 
     if row.arity == 2:
 
@@ -113,7 +127,8 @@ def check(name):
     """By both real arguments, as far as the operation has a derivative."""
     arrays = arrays_for(name)
     check_gradient(loss_of(name), *arrays, wrt="x", tolerance=2e-6)
-    if VOCABULARY[name].kind == "elementwise" and any(VOCABULARY[name].rules[1:]):
+    by_both = VOCABULARY[name].kind == "elementwise" or name in OF_TWO_ROWS
+    if by_both and any(VOCABULARY[name].rules[1:]):
         check_gradient(loss_of(name), *arrays, wrt="y", tolerance=2e-6)
 
 
@@ -198,7 +213,10 @@ def check_squared(name, arrays):
 
     def potential(x, y, *labels):
         xp = array_namespace(x)
-        out = getattr(xp, name)(x, *labels, axis=-1)
+        if name in OF_TWO_ROWS:
+            out = OF_TWO_ROWS[name](xp, x, y, axis=-1)
+        else:
+            out = getattr(xp, name)(x, *labels, axis=-1)
         return xp.sum(xp.square(out) * y, axis=-1)
 
     def with_labels(x, y, labels):

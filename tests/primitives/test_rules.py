@@ -52,6 +52,7 @@ NUMBERS: dict[str, dict[int, float]] = {
     "power_integral": {2: 1.5},
     "power_divergence": {2: 1.5},
     "scaled_expm1": {1: -0.5},
+    "log_softmax_ratio": {2: 2.5},
 }
 SHAPES = {"squeeze": (3, 1, 4), "permute_dims": (2, 3, 4)}
 

@@ -32,8 +32,9 @@ def box_iou_loss(predictions: Any, targets: Any) -> Any:
     Gradient: 0 where the boxes are apart, and where they are equal.
 
     Numerics: lengths are taken as fractions of the box around both, and what is not shared is added
-    up from the distances of the edges: nothing overflows, and nearly equal boxes keep their
-    relative accuracy.
+    up from the distances of the edges: no area overflows, and nearly equal boxes keep their
+    relative accuracy. The sides of the box around both must be finite numbers of the dtype; where
+    one is not (edges at -3e38 and 3e38 in float32), the loss is NaN or wrong.
 
     Reference: J. Yu et al., UnitBox, 2016 (whose loss is minus the logarithm).
 

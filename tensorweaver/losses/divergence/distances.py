@@ -8,7 +8,7 @@ from typing import Any
 from tensorweaver.backends import array_namespace
 from tensorweaver.errors import ArgumentError
 from tensorweaver.loss import rowwise
-from tensorweaver.losses.divergence.log_ratio import log_ratio, relative_entropy
+from tensorweaver.losses.divergence.log_ratio import relative_entropy
 
 __all__ = ["renyi_divergence_loss", "squared_hellinger_loss", "total_variation_loss"]
 
@@ -95,8 +95,10 @@ def renyi_divergence_loss(
     Gradient: by log-probabilities, minus the share of each class in the sum. Hessian: from the
     formula.
 
-    Numerics: from logits that are nearly the same, the sum's distance from 1 is found from the
-    logits' differences, as in `generalized_jsd_loss`.
+    Numerics: from logits the sum's distance from 1 is found class by class from the ratio of the
+    probabilities, so that neither nearly the same rows nor an `alpha` near 1 lose digits.
+    Log-probabilities do not tell how far they are from adding up to 1: their rounding is divided by
+    `alpha - 1`.
 
     Parameters
     ----------
@@ -127,23 +129,34 @@ def renyi_divergence_loss(
     if alpha == 1:
         if from_logits:
             q, p = xp.exp(log_q), xp.exp(log_p)
-            ratio = log_ratio(xp, predictions, targets)
+            ratio = xp.log_softmax_ratio(predictions, targets, 1.0)
             return xp.sum(relative_entropy(xp, p, q, ratio), axis=-1)
         return xp.sum(xp.where(impossible, 0.0, xp.exp(log_p) * (log_p - log_q)), axis=-1)
     exponents = xp.where(impossible, -math.inf, alpha * log_p + (1 - alpha) * log_q)
-    far = xp.logsumexp(exponents, axis=-1, keepdims=True) / (alpha - 1)
+    log_sum = xp.logsumexp(exponents, axis=-1, keepdims=True)
     if not from_logits:
-        return far
-    ratio = log_ratio(xp, predictions, targets)
-    is_close = xp.max(xp.abs(ratio), axis=-1, keepdims=True) < 1
-    near = close_divergence(xp, xp.exp(log_p), xp.where(is_close, ratio, 0.0), alpha)
-    return xp.where(is_close, near, far)
+        return log_sum / (alpha - 1)
+    q, p = xp.softmax(predictions, axis=-1), xp.softmax(targets, axis=-1)
+    ratio = xp.log_softmax_ratio(predictions, targets, 1.0)
+    if alpha < HALF:  # from the other side, whose exponent is not near 1
+        shares = excess(xp, q, p, -ratio, alpha, xp.exp(exponents))
+    else:
+        shares = excess(xp, p, q, ratio, 1 - alpha, xp.exp(exponents))
+    near = xp.log1p(xp.sum(shares, axis=-1, keepdims=True))
+    return xp.where(xp.abs(log_sum) < HALF, near, log_sum) / (alpha - 1)
 
 
-def close_divergence(xp: Any, p: Any, ratio: Any, alpha: float) -> Any:
-    """The divergence from `d = log(q / p)`: the sum less 1 is `sum(p (exp((1 - alpha) d) - 1 - (1 -
-    alpha) (exp(d) - 1)))`, for `sum(p exp(d)) = 1`, of which no term is of the first order in `d`.
+HALF = 0.5
+
+
+def excess(xp: Any, p: Any, q: Any, ratio: Any, rest: float, term: Any) -> Any:
+    """What a class adds to `sum(p exp(rest ratio)) - 1`, with `ratio = log(q / p)`: `term - p -
+    rest (q - p)` with `term = p exp(rest ratio)`.
+
+    `q - p` adds up to nothing, and makes all shares of one sign, by the convexity of powers, and of
+    the second order near equality: their sum does not cancel, however little `rest` is.
     """
-    rest = 1 - alpha
-    excess = p * (xp.expm1mx(rest * ratio) - rest * xp.expm1mx(ratio))
-    return xp.log1p(xp.sum(excess, axis=-1, keepdims=True)) / (alpha - 1)
+    change = rest * ratio
+    gain = xp.where(xp.abs(change) < 1, p * xp.expm1(change), term - p)
+    near = p * (xp.expm1mx(change) - rest * xp.expm1mx(ratio))
+    return xp.where(xp.abs(ratio) < 1, near, gain - rest * (q - p))

@@ -8,7 +8,7 @@ from typing import Any
 from tensorweaver.backends import array_namespace
 from tensorweaver.errors import ArgumentError
 from tensorweaver.loss import rowwise
-from tensorweaver.losses.divergence.log_ratio import log_ratio, relative_entropy, tempered
+from tensorweaver.losses.divergence.log_ratio import relative_entropy, tempered
 
 __all__ = ["distillation_loss"]
 
@@ -76,11 +76,12 @@ def distillation_loss(
     kept = None if ignore_index is None else labels != ignore_index
     known = labels if kept is None else xp.where(kept, labels, 0)
     hard_loss = -xp.take_along_axis(xp.log_softmax(logits, axis=-1), known, axis=-1)
-    ratio = log_ratio(xp, logits, teacher_logits, temperature)
+    ratio = xp.log_softmax_ratio(logits, teacher_logits, temperature)
     q = xp.softmax(tempered(logits, temperature), axis=-1)
     p = xp.softmax(tempered(teacher_logits, temperature), axis=-1)
     soft_loss = xp.sum(relative_entropy(xp, p, q, ratio), axis=-1, keepdims=True)
-    loss = weight_hard_loss * hard_loss + (weight_soft_loss * temperature**2) * soft_loss
+    hard = xp.multiply_no_nan(hard_loss, weight_hard_loss)
+    loss = hard + xp.multiply_no_nan(soft_loss, weight_soft_loss * temperature**2)
     if kept is None:
         return loss
     return xp.where(kept, loss, 0.0), xp.where(kept, 1.0, 0.0)

@@ -12,7 +12,6 @@ from tensorweaver.losses.divergence.log_ratio import (
     far_total,
     impossible_for_both,
     is_mostly,
-    log_ratio,
     relative_entropy,
 )
 
@@ -113,7 +112,7 @@ def mixed_divergence(predictions: Any, targets: Any, beta: float, *, from_logits
     xp = array_namespace(predictions)
     if from_logits:
         q, p = xp.softmax(predictions, axis=-1), xp.softmax(targets, axis=-1)
-        ratio = log_ratio(xp, predictions, targets)
+        ratio = xp.log_softmax_ratio(predictions, targets, 1.0)
     else:
         q, p = xp.exp(predictions), xp.exp(targets)
         masked = impossible_for_both(xp, predictions, targets)

@@ -1,4 +1,4 @@
-"""The ratio of two distributions that are given by logits, exact where they are nearly the same."""
+"""What divergences do with the ratio of two distributions, exact where they are nearly the same."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ __all__ = [
     "far_total",
     "impossible_for_both",
     "is_mostly",
-    "log_ratio",
     "relative_entropy",
     "tempered",
 ]
@@ -25,29 +24,6 @@ def impossible_for_both(xp: Any, log_q: Any, log_p: Any) -> Any:
 def tempered(logits: Any, temperature: float) -> Any:
     """The logits divided by the temperature."""
     return logits if temperature == 1 else logits / temperature
-
-
-def log_ratio(xp: Any, logits: Any, other_logits: Any, temperature: float = 1.0) -> Any:
-    """`log(q / p)` with `q = softmax(logits / temperature)` and `p` that of `other_logits`; 0 for a
-    class that is masked in both.
-
-    Between rows that are nearly the same the difference of two log-softmax has lost its digits.
-    That of the logits has not, and the normalisers differ by `log1p(sum(p expm1(difference)))`. A
-    whole number is subtracted before, which changes nothing, so that rows may be far apart by what
-    all their logits share.
-    """
-    masked = impossible_for_both(xp, logits, other_logits)
-    difference = tempered(xp.where(masked, 0.0, logits - other_logits), temperature)
-    p = xp.softmax(tempered(other_logits, temperature), axis=-1)
-    mean = xp.sum(xp.multiply_no_nan(difference, p), axis=-1, keepdims=True)
-    change = difference - xp.round(mean)
-    is_close = xp.max(xp.abs(change), axis=-1, keepdims=True) < 1
-    change = xp.where(is_close, change, 0.0)
-    growth = xp.sum(p * xp.expm1(change), axis=-1, keepdims=True)
-    log_q = xp.log_softmax(tempered(logits, temperature), axis=-1)
-    log_p = xp.log_softmax(tempered(other_logits, temperature), axis=-1)
-    far = xp.where(masked, 0.0, log_q - log_p)
-    return xp.where(is_close, change - xp.log1p(growth), far)
 
 
 def relative_entropy(xp: Any, p: Any, q: Any, ratio: Any) -> Any:

@@ -29,9 +29,11 @@ def cosine_similarity_loss(predictions: Any, targets: Any) -> Any:
     Gradient: with the unit vectors `u` and `v`, `(cos u - v) / norm(predictions)`. By the targets
     with `wrt="targets"`, by both with `wrt=("predictions", "targets")`.
 
-    Numerics: of nearly parallel vectors `sum((u - v)**2) / 2`, of nearly opposed ones `2 - sum((u +
-    v)**2) / 2`, so that neither the loss nor its gradient loses its digits there; each vector is
-    divided by its largest component first, so that no square overflows.
+    Numerics: of nearly parallel or opposed vectors the sine of the angle is found from the part of
+    their difference, or sum, that is not along them; no square overflows. Of vectors of the same
+    length loss and gradient keep all their digits. Of vectors whose lengths differ by a factor `1 +
+    r` the angle is found to `min(r, 1)` roundings, as if that part of one last digit of a component
+    were unknown: the relative error of the loss is about that, divided by the angle.
 
     Same as: optax's `cosine_distance`; 1 more than Keras's `cosine_similarity`, which has the sign
     of a loss; `cosine_embedding_loss` with targets of 1.
@@ -47,7 +49,7 @@ def cosine_similarity_loss(predictions: Any, targets: Any) -> Any:
     return cosine_distance(array_namespace(predictions), predictions, targets)
 
 
-@rowwise(roles={"targets": "row"}, wrt=("x1", "x2"))
+@rowwise(roles={"targets": "row"}, wrt=("x1", "x2"), domains={"targets": "sign"})
 def cosine_embedding_loss(x1: Any, x2: Any, targets: Any, *, margin: float = 0.0) -> Any:
     """Cosine loss of pairs: like vectors are turned towards each other, unlike ones apart.
 

@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 
-@pointwise
+@pointwise(domains={"targets": "sign"})
 def hinge_embedding_loss(predictions: Any, targets: Any, *, margin: float = 1.0) -> Any:
     """Hinge loss of distances: those of like pairs count as they are, those of unlike pairs as far
     as they fall short of a margin.

@@ -26,13 +26,16 @@ def expectation(
     weight: Any = None,
     ignore_index: int | None = None,
     label_smoothing: float = 0.0,
+    log_complement: bool = False,
 ) -> Any:
     """The cost expected under the target, `cost(log_probability, complement)` being that of a
-    class with `complement = 1 - probability`, both exact; ignored rows count for nothing.
+    class with `complement = 1 - probability`, or its logarithm, both exact; ignored rows count for
+    nothing.
     """
     xp = array_namespace(logits)
     log_probabilities = xp.log_softmax(logits, axis=-1)
-    complements = xp.softmax_complement(logits, axis=-1)
+    rest_of = xp.log_softmax_complement if log_complement else xp.softmax_complement
+    complements = rest_of(logits, axis=-1)
 
     def spread_over(probabilities: Any) -> Any:
         factor = probabilities if weight is None else weight * probabilities

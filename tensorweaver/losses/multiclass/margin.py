@@ -82,9 +82,10 @@ def multi_margin_loss(
     check_margin("multi_margin_loss", margin)
     xp = array_namespace(logits)
     lead = xp.take_along_axis(logits, targets, axis=-1) - logits
+    # The label is ahead of itself by any margin: its own difference may be infinity less infinity.
+    lead = xp.put_along_axis(lead, targets, math.inf, axis=-1)
     violation = xp.maximum(margin - lead, 0.0)
-    others = xp.put_along_axis(violation, targets, 0.0, axis=-1)
-    loss = xp.mean(others if p == 1 else others**2, axis=-1, keepdims=True)
+    loss = xp.mean(violation if p == 1 else violation**2, axis=-1, keepdims=True)
     if weight is None:
         return loss
     return xp.multiply_no_nan(loss, xp.take_along_axis(weight, targets, axis=-1))

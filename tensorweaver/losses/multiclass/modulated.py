@@ -37,11 +37,11 @@ def softmax_focal_loss(
     is certain.
 
     Gradient: for a label, `alpha[c] (1 - p[c])**(gamma - 1) (1 - p[c] - gamma p[c] log(p[c]))`
-    times `p - one_hot(c)`, divided by `1 - p[c]`; finite for every `gamma`, 0 where the class is
-    certain. Hessian: from the formula; it may be negative, the loss is not convex.
+    times `p - one_hot(c)`; finite for every `gamma`, 0 where the class is certain. Hessian: from the formula; it may be negative, the loss is not convex.
 
     Numerics: `1 - p` is the sum of the other probabilities, so that a confident row keeps its
-    relative accuracy, for `gamma` below 1 too.
+    relative accuracy; for a `gamma` below 1.5 but 1 its power is found from its logarithm, so that no slope
+    of a confident row overflows.
 
     Parameters
     ----------
@@ -72,9 +72,13 @@ def softmax_focal_loss(
         message = f"softmax_focal_loss: gamma must be finite and not negative, got {gamma!r}"
         raise ArgumentError(message)
     xp = array_namespace(logits)
+    low = gamma < LOWEST_POWER and gamma != 1
 
     def cost(log_probability: Any, complement: Any) -> Any:
-        return focal_cost(xp, log_probability, complement, gamma)
+        if gamma == 0:
+            return -log_probability
+        factor = xp.exp(gamma * complement) if low else power_of(xp, complement, gamma)
+        return focal_cost(xp, log_probability, factor)
 
     return expectation(
         logits,
@@ -83,17 +87,25 @@ def softmax_focal_loss(
         weight=alpha,
         ignore_index=ignore_index,
         label_smoothing=label_smoothing,
+        log_complement=low,
     )
 
 
-def focal_cost(xp: Any, log_probability: Any, complement: Any, gamma: float) -> Any:
-    """`-complement**gamma log_probability`; at a certain class 0 with slope 0, at an impossible one
-    as steep as cross-entropy.
-    """
-    if gamma == 0:
-        return -log_probability
+LOWEST_POWER = 1.5
+"""Powers of the complement from here up, and the first, have slopes that no confident row makes overflow. Those of
+lower ones are `complement**(gamma - 2)` times two numbers as small as the complement: they are
+written as exponentials of its logarithm, whose slopes are bounded.
+"""
+
+
+def power_of(xp: Any, complement: Any, gamma: float) -> Any:
+    """`complement**gamma`, 0 with slope 0 at a certain class."""
     certain = complement == 0
-    factor = xp.where(certain, 0.0, xp.where(certain, 1.0, complement) ** gamma)
+    return xp.where(certain, 0.0, xp.where(certain, 1.0, complement) ** gamma)
+
+
+def focal_cost(xp: Any, log_probability: Any, factor: Any) -> Any:
+    """`-factor log_probability`; at an impossible class as steep as cross-entropy."""
     return xp.where(log_probability == -math.inf, -log_probability, -factor * log_probability)
 
 

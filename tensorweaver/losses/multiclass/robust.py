@@ -126,10 +126,10 @@ def symmetric_cross_entropy_loss(
     xp = array_namespace(logits)
 
     def cost(log_probability: Any, complement: Any) -> Any:
-        return beta * (-log_zero * complement) - alpha * log_probability
+        return beta * (-log_zero * complement) - xp.multiply_no_nan(log_probability, alpha)
 
     def forward_cost(log_probability: Any, _complement: Any) -> Any:
-        return -alpha * log_probability
+        return -xp.multiply_no_nan(log_probability, alpha)
 
     if xp.isdtype(targets.dtype, "integral"):
         return expectation(logits, targets, cost, ignore_index=ignore_index)

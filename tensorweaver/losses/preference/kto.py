@@ -7,11 +7,12 @@ from typing import Any
 from tensorweaver.backends import array_namespace
 from tensorweaver.loss import pointwise
 from tensorweaver.losses.preference.dpo import check_positive
+from tensorweaver.losses.signs import signs
 
 __all__ = ["kto_loss"]
 
 
-@pointwise(arrays=("kl",))
+@pointwise(arrays=("kl",), domains={"labels": "sign"})
 def kto_loss(
     log_probs: Any,
     reference_log_probs: Any,
@@ -28,7 +29,8 @@ def kto_loss(
     Shapes: one log-probability a completion, the sum over its tokens, in any shape; the reference,
     the labels and `kl` the same, or broadcasting to it.
 
-    Domain: any log-probabilities, infinite ones included; labels 1 (good) and -1 (bad); `beta > 0`.
+    Domain: any log-probabilities, infinite ones included; labels 1 (good) and -1 (bad); any
+    other label, 0 and False included, gives NaN: `2 * labels - 1` turns 0 into -1. `beta > 0`.
 
     Gradient: by `log_probs`, `-labels beta sigmoid(v) sigmoid(-v)` with `v = beta (log_probs -
     reference_log_probs - kl)`.
@@ -61,4 +63,4 @@ def kto_loss(
     xp = array_namespace(log_probs)
     gain = log_probs - reference_log_probs
     lead = gain if kl is None else gain - kl
-    return xp.sigmoid(-labels * (beta * lead))
+    return xp.sigmoid(-signs(xp, labels) * (beta * lead))

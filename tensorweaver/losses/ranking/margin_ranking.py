@@ -12,7 +12,7 @@ from tensorweaver.losses.signs import signs
 __all__ = ["margin_ranking_loss"]
 
 
-@pointwise(wrt=("x1", "x2"))
+@pointwise(wrt=("x1", "x2"), domains={"targets": "sign"})
 def margin_ranking_loss(x1: Any, x2: Any, targets: Any, *, margin: float = 0.0) -> Any:
     """Margin ranking loss: of two scores one is to be higher than the other by a margin.
 

@@ -143,6 +143,10 @@ CLOSE = (
     ([-INF, 1.0, 0.5, 0.0], [0.5, 1.25, 0.5, 0.0]),
     ([30.0, 0.0, 0.0, 0.0], [30.25, 0.0, 0.5, 0.0]),
     ([1e4, 0.0, 0.0, 0.0], [0.0, 1e4, 0.0, 0.0]),
+    ([20.0, 0.0, 0.0, 0.0], [20.0, 0.125, 0.0, 0.0]),
+    ([10.0, 0.0, -100.0, -50.0], [10.0, 1e-3, -90.0, -60.0]),
+    ([10.0, 9.0, -20.0, 0.0], [10.0, 9.001, -18.0, -3.0]),
+    ([3.0, 0.0, 0.0, 0.0], [0.0, 3.0, 0.0, 0.0]),
 )
 FINITE_CLOSE = tuple(rows for rows in CLOSE if INF not in map(abs, rows[0]))
 JSD_OPTIONS: tuple[dict[str, Any], ...] = ({}, {"beta": 0.1}, {"beta": 0.9})
@@ -235,7 +239,9 @@ register(
     tw.renyi_divergence_loss, LOGIT, LOGIT,
     variant="logits",
     reference=renyi,
-    options=tuple({"from_logits": True, "alpha": a} for a in (0.5, 1.0, 2.0)),
+    options=tuple(
+        {"from_logits": True, "alpha": a} for a in (0.5, 1.0, 2.0, 1.000001, 0.9375, 1e-6)
+    ),
     hostile=FINITE_CLOSE,
     laws={"nonnegative", "shift_invariant"},
 )  # fmt: skip

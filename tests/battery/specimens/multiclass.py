@@ -230,7 +230,14 @@ def keras_focal(logits, targets, gamma=2.0, label_smoothing=0.0):
 
 FOCAL = expected(focal)
 IMPOSSIBLE = ([-INF, 2.0, 0.0, 0.0], 0)
-FOCAL_OPTIONS: tuple[dict[str, Any], ...] = ({}, {"gamma": 0.5}, {"gamma": 0.0}, {"gamma": 5.0})
+FOCAL_OPTIONS: tuple[dict[str, Any], ...] = (
+    {},
+    {"gamma": 0.5},
+    {"gamma": 0.0},
+    {"gamma": 5.0},
+    {"gamma": 0.001},
+    {"gamma": 1.0},
+)
 ABOUT_FOCAL = {
     "reference": focal_by_alpha,
     "exact_slopes": focal_slopes_by_alpha,
@@ -242,7 +249,7 @@ register(
     tw.softmax_focal_loss, LOGIT, LABEL,
     **ABOUT_FOCAL,
     options=(*FOCAL_OPTIONS, {"label_smoothing": 0.1}),
-    hostile=(*CONFIDENT, IMPOSSIBLE),
+    hostile=(*CONFIDENT, IMPOSSIBLE, ([80.0, 0.0, 1.0, 2.0], 0), ([350.0, 0.0, 1.0, 2.0], 0)),
 )  # fmt: skip
 register(
     tw.softmax_focal_loss, LOGIT, DISTRIBUTION,
