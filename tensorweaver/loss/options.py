@@ -94,17 +94,16 @@ def check_held(formula: Formula, options: tuple[Option, ...], dtype: str) -> Non
         return
     least, largest = HELD[dtype]
     for option in options:
-        several = option.value if isinstance(option.value, tuple) else (option.value,)
-        for value in several:
-            if not isinstance(value, int | float) or value in {0, math.inf, -math.inf}:
-                continue
-            if abs(value) <= least or abs(value) >= largest:
-                would_be = "0" if abs(value) <= least else "infinity"
-                message = (
-                    f"{formula.name}: {option.name} must be a number that {dtype} has, got "
-                    f"{value!r}, which would be {would_be}; pass arrays of float64"
-                )
-                raise ArgumentError(message)
+        value = option.value
+        if not isinstance(value, int | float) or value in {0, math.inf, -math.inf}:
+            continue
+        if abs(value) <= least or abs(value) >= largest:
+            would_be = "0" if abs(value) <= least else "infinity"
+            message = (
+                f"{formula.name}: {option.name} must be a number that {dtype} has, got "
+                f"{value!r}, which would be {would_be}; pass arrays of float64"
+            )
+            raise ArgumentError(message)
 
 
 def checks_itself(formula: Formula, name: str) -> bool:
