@@ -184,7 +184,7 @@ def diagonal_of(node: Node, slopes: dict[Node, Node], reached: set[Node], variab
         raise NoDiagonalError(node.name)
     total = ZERO
     for argument in dict.fromkeys(node.arguments):
-        if argument in slopes:
+        if slopes.get(argument, ZERO) is not ZERO:  # no rule makes something of nothing, nor NaN
             for other, share in shares(node, slopes[argument], reached):
                 if other is argument:
                     total = add_cotangents(total, share)

@@ -14,7 +14,7 @@ from tensorweaver.loss.arguments import (
     is_floating,
 )
 from tensorweaver.loss.domains import check_domain
-from tensorweaver.loss.options import thawed
+from tensorweaver.loss.options import check_held, thawed
 from tensorweaver.tensor import Tensor
 from tensorweaver.tensor.tape import gradients, no_grad
 
@@ -47,6 +47,7 @@ class ComposedPlan:
         labels = {d.name for d in arguments if d is not None and holds_labels(formula, d)}
         real = [None if d is not None and d.name in labels else d for d in arguments]
         self.dtype, self.result_dtype = compute_dtype(formula, real)
+        check_held(formula, question.options, self.dtype)
         self.not_real = labels | {"where"}
         self.ports = {
             described.name: Argument(described, described.name not in self.not_real)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,7 +14,10 @@ if TYPE_CHECKING:
 
     from tensorweaver.loss.formula import Formula
 
-__all__ = ["Option", "chosen_options", "frozen", "thawed"]
+__all__ = ["Option", "check_held", "chosen_options", "frozen", "thawed"]
+
+HELD = {"float32": (2.0**-150, 2.0**128 - 2.0**103)}
+"""Up to the first a number is rounded to 0, from the second on to infinity."""
 
 
 class Option(NamedTuple):
@@ -80,6 +84,26 @@ def check_option(formula: Formula, name: str, value: Any) -> None:
     if not fits and not checks_itself(formula, name):
         message = f"{formula.name}: {name} must be {wanted}, got {value!r}"
         raise ArgumentError(message)
+
+
+def check_held(formula: Formula, options: tuple[Option, ...], dtype: str) -> None:
+    """Refuse a number that the dtype of the computation would make 0 or infinite: the formula,
+    which may divide by it, has been told that it is neither.
+    """
+    if dtype not in HELD:
+        return
+    least, largest = HELD[dtype]
+    for option in options:
+        value = option.value
+        if not isinstance(value, int | float) or value in {0, math.inf, -math.inf}:
+            continue
+        if abs(value) <= least or abs(value) >= largest:
+            would_be = "0" if abs(value) <= least else "infinity"
+            message = (
+                f"{formula.name}: {option.name} must be a number that {dtype} has, got "
+                f"{value!r}, which would be {would_be}; pass arrays of float64"
+            )
+            raise ArgumentError(message)
 
 
 def checks_itself(formula: Formula, name: str) -> bool:

@@ -21,7 +21,7 @@ from tensorweaver.loss.arguments import (
 )
 from tensorweaver.loss.derivatives import KernelDerivatives, as_tuple
 from tensorweaver.loss.domains import check_domain
-from tensorweaver.loss.options import Option, frozen, thawed
+from tensorweaver.loss.options import Option, check_held, frozen, thawed
 from tensorweaver.loss.port import Frame, Port
 from tensorweaver.loss.variant import VariantKey, variant_of
 
@@ -73,6 +73,7 @@ class Plan:
                 question.options,
             ),
         )
+        check_held(formula, question.options, self.dtype)
         if self.variant.value.outputs[0].level is Level.ELEMENT:
             losses = full
         self.frame = Frame(self.backend, full, losses, axis, rowwise=formula.rowwise)

@@ -21,6 +21,8 @@ ABOVE_MINUS_HALF = (-0.45, 3.0)
 LOG_2 = math.log(2)
 SMALL = 1e-8
 """Below it, a third term of a series is below the last digit of double precision."""
+LARGE, PART = 2.0**110, 2.0**54
+"""A number from which on a part of it, divided by no more than 1, has no digits left for 1."""
 TERMS = 17
 """Of the series of `log1p_excess`, whose variable is at most 1/9."""
 
@@ -92,8 +94,18 @@ def log1p_ratio(xp: Any, x: Any, y: Any) -> Any:
     difference = x - y
     base = 1.0 + xp.where(is_above, y, x)
     above = xp.where(is_above, difference, -difference)
-    distance = xp.log1p(above / xp.where(base >= 0, base, math.nan))
+    # Of a quotient that may overflow a part, which 1 is nothing beside either.
+    is_far = (above > LARGE) & (base < 1)
+    inner = xp.where(is_far, above / PART, above) / xp.where(base >= 0, base, math.nan)
+    distance = xp.log1p(inner)
+    distance = xp.where(is_far, distance + math.log(PART), distance)
     return xp.where(is_above, distance, -distance)
+
+
+# ------------------------------------------------------------------------------- log(1 + x / y)
+def log1p_quotient(xp: Any, x: Any, y: Any) -> Any:
+    """Its slope by `x`, `1 / (x + y)`, does not know the quotient."""
+    return xp.log1p(x / y)
 
 
 # ----------------------------------------------------------------------------- ((1 + x)**y - 1) / y
@@ -164,6 +176,10 @@ DIFFERENCES = (
     Primitive("log1p_ratio",  (lambda xp, g, out, x, y: g / (1.0 + x),
                                lambda xp, g, out, x, y: -g / (1.0 + y)),
                               formula=log1p_ratio, domain=(ABOVE_MINUS_HALF, ABOVE_MINUS_HALF)),
+    Primitive("log1p_quotient",
+                              (lambda xp, g, out, x, y: g / (x + y),
+                               lambda xp, g, out, x, y: -g * (x / (x + y)) / y),
+                              formula=log1p_quotient, domain=(POSITIVE, POSITIVE)),
     Primitive("boxcox1p",     (lambda xp, g, out, x, y: boxcox1p_by_x(xp, g, x, y),
                                lambda xp, g, out, x, y: boxcox1p_by_power(xp, g, x, y)),
                               formula=boxcox1p, domain=(ABOVE_MINUS_HALF, REAL)),

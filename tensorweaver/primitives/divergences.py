@@ -1,4 +1,4 @@
-"""Integrals of powers and exponentials, by which deviances are exact near the best prediction.
+"""Integrals of powers, by which deviances are exact near the best prediction.
 
 Written as differences they lose all digits there, and where an exponent makes a power a logarithm
 they divide by zero. The exponent `p` is a plain number.
@@ -94,23 +94,31 @@ def difference_of_integrals(xp: Any, x: Any, y: Any, p: float) -> Any:
     return xp.where(first == math.inf, first, first - power_integral(xp, x, y, p - 1))
 
 
-def power_divergence_by_second(xp: Any, g: Any, out: Any, x: Any, y: Any, p: float) -> Any:
+def divergence_slope(xp: Any, x: Any, y: Any, p: float) -> Any:
     """`(y - x) / y**p`; below zero undefined, as the divergence is."""
     slope = times_power(xp, y - x, y, -p)
     if p == 0:
-        return g * slope
+        return slope
     from_zero = 1.0 if p == 1 else y ** (1 - p)
-    return g * xp.where((x < 0) | (y < 0), math.nan, xp.where(x == 0, from_zero, slope))
+    return xp.where((x < 0) | (y < 0), math.nan, xp.where(x == 0, from_zero, slope))
+
+
+def divergence_curvature(xp: Any, g: Any, x: Any, y: Any, p: float) -> Any:
+    """`((1 - p) y + p x) / y**(p + 1)`: up to 1 a sum of what is positive, where the slope's two
+    terms are not.
+    """
+    if p == 0:
+        return g
+    sized = x if p == 1 else (1 - p) * y + p * x
+    curvature = times_power(xp, sized, y, -1 - p)
+    from_zero = 0.0 if p == 1 else (1 - p) * y**-p
+    return g * xp.where((x < 0) | (y < 0), math.nan, xp.where(x == 0, from_zero, curvature))
 
 
 def power_slope(x: Any, p: float) -> Any:
     if p == 0:
         return 1.0
     return 1.0 / x if p == 1 else x**-p
-
-
-def scaled_expm1(xp: Any, x: Any, rate: float) -> Any:
-    return x if rate == 0 else xp.expm1(rate * x) / rate
 
 
 # fmt: off
@@ -124,12 +132,13 @@ DIVERGENCES = (
     # the integral of (x - t) t**-p from y to x
     Primitive("power_divergence",
               (lambda xp, g, out, x, y, p: g * xp.power_integral(x, y, p),
-               power_divergence_by_second,
+               lambda xp, g, out, x, y, p: g * xp.divergence_slope(x, y, p),
                None),
               formula=power_divergence, domain=(POSITIVE, POSITIVE, REAL)),
-    # the integral of exp(rate t) from 0 to x
-    Primitive("scaled_expm1",
-              (lambda xp, g, out, x, rate: g if rate == 0 else g * xp.exp(rate * x), None),
-              formula=scaled_expm1, domain=(REAL, REAL)),
+    Primitive("divergence_slope",
+              (lambda xp, g, out, x, y, p: -g * power_slope(y, p),
+               lambda xp, g, out, x, y, p: divergence_curvature(xp, g, x, y, p),
+               None),
+              formula=divergence_slope, domain=(POSITIVE, POSITIVE, REAL)),
 )
 # fmt: on

@@ -24,7 +24,7 @@ def wins(xp: Any, g: Any, out: Any, mine: Any, other: Any, loses: Any) -> Any:
     """The share of `g` that goes to `mine`: none where it `loses`, half of it where two variables
     tie, none where it ties with a number. NaN loses nowhere and stays NaN.
     """
-    passed = xp.where(xp.isnan(out), g * out, g)
+    passed = xp.where(xp.isnan(out), g * math.nan, g)
     ties = mine == other
     if isinstance(other, int | float):
         return xp.where(xp.logical_or(loses, ties), 0.0, passed)

@@ -39,8 +39,8 @@ BAD_OPTIONS = [
     (tw.binary_cross_entropy_loss, {"label_smoothing": NAN}, SMOOTHING + "nan"),
     (tw.binary_cross_entropy_with_logits_loss, {"label_smoothing": -0.1}, SMOOTHING + "-0.1"),
     (tw.sigmoid_focal_loss, {"alpha": -1}, r"alpha must be in \[0, 1\], or None, got -1"),
-    (tw.sigmoid_focal_loss, {"gamma": -0.5}, "gamma must not be negative, got -0.5"),
-    (tw.sigmoid_focal_loss, {"gamma": NAN}, "gamma must not be negative, got nan"),
+    (tw.sigmoid_focal_loss, {"gamma": -0.5}, "gamma must be finite and not negative, got -0.5"),
+    (tw.sigmoid_focal_loss, {"gamma": NAN}, "gamma must be finite and not negative, got nan"),
     (tw.hinge_loss, {"margin": -1.0}, "margin must not be negative, got -1.0"),
     (tw.squared_hinge_loss, {"margin": NAN}, "margin must not be negative, got nan"),
 ]
@@ -227,8 +227,8 @@ def test_asymmetric_loss_is_a_focal_loss_with_a_margin():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"gamma_pos": -1}, "gamma_pos must not be negative, got -1"),
-        ({"gamma_neg": NAN}, "gamma_neg must not be negative, got nan"),
+        ({"gamma_pos": -1}, "gamma_pos must be finite and not negative, got -1"),
+        ({"gamma_neg": NAN}, "gamma_neg must be finite and not negative, got nan"),
         ({"clip": 1.0}, r"clip must be in \[0, 1\), got 1.0"),
     ],
 )

@@ -27,6 +27,7 @@ REFERENCES = {
     "hypot_excess": lambda x, y: mpmath.sqrt(x * x + y * y) - y,
     "log1p_excess": textbook_excess,
     "log1p_ratio": lambda x, y: mpmath.log((1 + x) / (1 + y)),
+    "log1p_quotient": lambda x, y: mpmath.log(1 + x / y),
     "boxcox1p": textbook_boxcox1p,
 }
 FORMULAS = {
@@ -35,6 +36,7 @@ FORMULAS = {
     "hypot_excess": lambda xp, x, y: xp.hypot_excess(x, y),
     "log1p_excess": lambda xp, x, y: xp.log1p_excess(x, y),
     "log1p_ratio": lambda xp, x, y: xp.log1p_ratio(x, y),
+    "log1p_quotient": lambda xp, x, y: xp.log1p_quotient(x, y),
     "boxcox1p": lambda xp, x, y: xp.boxcox1p(x, y),
 }
 
@@ -59,6 +61,7 @@ def points(name, dtype):
         x[40:] = -y[40:] * random.uniform(0, 0.9, 20)
     if name == "log1p_ratio":
         y = x * (1 + 10 ** random.uniform(-7, 1, 60))
+        x[:5], y[:5] = 1e37, -0.999
     if name == "boxcox1p":
         y = random.choice([-2.0, -0.5, 0.0, 2.0**-30, 0.25, 1.0, 2.0], 60)
     return x.astype(dtype), y.astype(dtype)
@@ -92,11 +95,13 @@ ENDS = {
     "log1p_excess": [(INF, 1, INF, 1), (0, 1, 0, 0), (-1, 1, INF, -INF), (NAN, 1, NAN, NAN)],
     "log1p_ratio": [
         (INF, 1, INF, 0),
+        (INF, -0.5, INF, 0),
         (-1, 1, -INF, INF),
         (-2, -3, NAN, -1),
         (-1.5, 0, NAN, -2),
         (NAN, 1, NAN, NAN),
     ],
+    "log1p_quotient": [(INF, 1, INF, 0), (0, 2, 0, 0.5), (NAN, 1, NAN, NAN)],
     "boxcox1p": [
         (INF, -2, 0.5, 0),
         (INF, 1, INF, 1),

@@ -25,6 +25,14 @@ TRACED = [
     if row.kind in APPLY and any(row.rules) and name not in ELSEWHERE
 ]
 LABELS = np.asarray([2, 0, 3])
+#: Second arguments that are plain numbers.
+NUMBERS = {
+    "scaled_expm1": -0.5,
+    "log1p_square": 0.5,
+    "robust_cost": 1.5,
+    "robust_slope": 1.5,
+    "biweight": 4.0,
+}
 
 
 #: Rows that take two rows, as functions of these.
@@ -103,10 +111,10 @@ def elementwise_loss(name, arity):
         xp = array_namespace(x)
         if arity == 1:
             return getattr(xp, name)(x) * y
-        if name == "scaled_expm1":
-            return xp.scaled_expm1(x, -0.5) * y
+        if name in NUMBERS:
+            return getattr(xp, name)(x, NUMBERS[name]) * y
         third = x + 1.0 if VOCABULARY[name].rules[-1] else 1.5
-        return getattr(xp, name)(x, y, *([third] if arity > 2 else []))
+        return getattr(xp, name)(x, y, *[third] * (arity - 2))
 
     return elementwise_loss
 
@@ -117,7 +125,7 @@ def arrays_for(name):
     rng = np.random.default_rng(3)
     domains = [*row.domain, row.domain[-1]]
     x = rng.uniform(*domains[0], size=(3, 4))
-    weighs = row.kind != "elementwise" or row.arity == 1 or name == "scaled_expm1"
+    weighs = row.kind != "elementwise" or row.arity == 1 or name in NUMBERS
     y = rng.uniform(*((0.5, 2.0) if weighs or name == "where" else domains[1]), size=(3, 4))
     labelled = "labels" in loss_of(name).formula.arguments
     return [x, y, LABELS] if labelled else [x, y]

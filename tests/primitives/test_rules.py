@@ -51,8 +51,18 @@ OWN_OPTIONS: dict[str, list[dict[str, Any]]] = {
 NUMBERS: dict[str, dict[int, float]] = {
     "power_integral": {2: 1.5},
     "power_divergence": {2: 1.5},
+    "divergence_slope": {2: 1.5},
     "scaled_expm1": {1: -0.5},
     "log_softmax_ratio": {2: 2.5},
+    "exp_difference": {2: 1.5, 3: 1.25, 4: 0.75},
+    "amount_cost": {2: 1.5},
+    "log1p_square": {1: 0.5},
+    "student_cost": {2: 1.5},
+    "student_by_error": {2: 1.5},
+    "student_by_scale": {2: 1.5},
+    "robust_cost": {1: 1.5},
+    "robust_slope": {1: 1.5},
+    "biweight": {1: 4.0},
 }
 SHAPES = {"squeeze": (3, 1, 4), "permute_dims": (2, 3, 4)}
 

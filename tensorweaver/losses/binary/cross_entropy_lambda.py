@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from tensorweaver.backends import array_namespace
 from tensorweaver.loss import pointwise
 
 __all__ = ["cross_entropy_lambda_loss"]
-
-LOWEST = -40.0
-TINY = 1e-20
 
 
 @pointwise(arrays=("weight",), domains={"targets": "probability"})
@@ -28,11 +24,11 @@ def cross_entropy_lambda_loss(logits: Any, targets: Any, *, weight: Any = None) 
     booleans and integers are welcome. `weight` not negative; an exposure of 0 makes an event cost
     infinity.
 
-    Gradient: `weight sigmoid(logits) ((1 - targets) - targets / expm1(r))`. Hessian: of an event,
-    far below 0, a difference that cancels: it is right to rounding errors of 1.
+    Gradient: `weight sigmoid(logits) ((1 - targets) - targets / expm1(r))`. Hessian: of
+    an event it is never negative; far below 0 it is `(1 + weight) exp(logits) / 2`.
 
-    Numerics: value and gradient are exact in both tails: `log(p)` is `log(weight) + logits` where
-    the rate underflows.
+    Numerics: value, gradient and Hessian are exact in both tails: `log(p)` is `log(weight) +
+    logits` where the rate underflows, and the Hessian is a sum of what is positive.
 
     Parameters
     ----------
@@ -51,13 +47,7 @@ def cross_entropy_lambda_loss(logits: Any, targets: Any, *, weight: Any = None) 
     array([1.386294, 0.287682])
     """
     xp = array_namespace(logits)
-    softplus = xp.softplus(logits)
-    log_rate = xp.where(logits < LOWEST, logits, xp.log(softplus))
-    rate = softplus
-    if weight is not None:
-        rate = weight * softplus
-        log_rate = log_rate + xp.log(weight)
-    within = xp.where(rate < math.log(2), xp.log(-xp.expm1(-rate)), xp.log1p(-xp.exp(-rate)))
-    log_probability = xp.where(rate < TINY, log_rate, within)
-    event = xp.multiply_no_nan(-log_probability, targets)
+    exposure = 1.0 if weight is None else weight
+    rate = xp.softplus(logits) if weight is None else weight * xp.softplus(logits)
+    event = xp.multiply_no_nan(xp.event_cost(logits, exposure), targets)
     return event + xp.multiply_no_nan(rate, 1 - targets)

@@ -24,7 +24,8 @@ def exponential_loss(predictions: Any, targets: Any) -> Any:
 
     Gradient: `(1 - targets) exp(predictions) - targets exp(-predictions)`. Hessian: the loss.
 
-    Numerics: a term with factor 0 is 0 even where its exponential overflows.
+    Numerics: a term with factor 0 is 0 even where its exponential overflows, and one with a small
+    factor is infinite only where the product is.
 
     Same as: scikit-learn's `ExponentialLoss`, which is NaN where an exponential overflows.
 
@@ -38,8 +39,8 @@ def exponential_loss(predictions: Any, targets: Any) -> Any:
     array([1.    , 0.1353, 0.    ])
     """
     xp = array_namespace(predictions)
-    loss_if_positive = xp.multiply_no_nan(xp.exp(-predictions), targets)
-    loss_if_negative = xp.multiply_no_nan(xp.exp(predictions), 1 - targets)
+    loss_if_positive = xp.times_exp(targets, -predictions)
+    loss_if_negative = xp.times_exp(1 - targets, predictions)
     return loss_if_positive + loss_if_negative
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from tensorweaver.backends import array_namespace
@@ -42,7 +43,7 @@ def sigmoid_focal_loss(
         The share of the positive class in [0, 1], that of the negative is `1 - alpha`; None weighs
         neither. Else `ArgumentError`.
     gamma
-        At least 0, else `ArgumentError`; 0 is binary cross-entropy.
+        Finite and at least 0, else `ArgumentError`; 0 is binary cross-entropy.
 
     Same as: torchvision's `sigmoid_focal_loss` (there -1 turns `alpha` off, and the default
     reduction is none); optax's `sigmoid_focal_loss`, where `alpha` is None by default, soft targets
@@ -75,9 +76,9 @@ def sigmoid_focal_loss(
 
 
 def check_exponent(loss: str, name: str, exponent: float) -> None:
-    """Refuse an exponent that would raise what is right above what is wrong."""
-    if not exponent >= 0:
-        message = f"{loss}: {name} must not be negative, got {exponent!r}"
+    """Refuse an exponent that would raise what is right above what is wrong, or leave nothing."""
+    if not 0 <= exponent < math.inf:
+        message = f"{loss}: {name} must be finite and not negative, got {exponent!r}"
         raise ArgumentError(message)
 
 

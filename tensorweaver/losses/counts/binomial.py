@@ -6,13 +6,13 @@ from typing import Any
 
 from tensorweaver.backends import array_namespace
 from tensorweaver.loss import pointwise
-from tensorweaver.losses.counts.gamma import FAR as TIMES_EXP_FROM
-from tensorweaver.losses.counts.gamma import times_exp
 
 __all__ = ["binomial_nll_loss"]
 
 FAR = 30.0
 """A logit from which on the likelihood of an unlikely result is far from that of any other."""
+LOWEST = -50.0
+"""A number of which `softplus` is the exponential to the last digit."""
 
 
 @pointwise(domains={"targets": "nonnegative", "trials": "nonnegative"})
@@ -72,7 +72,7 @@ def binomial_nll_loss(logits: Any, targets: Any, trials: Any, *, full: bool = Fa
 def times_softplus(xp: Any, count: Any, x: Any) -> Any:
     """`count softplus(x)`, which may be a number where `softplus(x)` is too small for one."""
     usual = xp.multiply_no_nan(xp.softplus(x), count)
-    return xp.where(x < -TIMES_EXP_FROM, times_exp(xp, count, xp.minimum(x, 0.0)), usual)
+    return xp.where(x < LOWEST, xp.times_exp(count, xp.minimum(x, 0.0)), usual)
 
 
 def information(xp: Any, count: Any, others: Any) -> Any:

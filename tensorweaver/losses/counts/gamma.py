@@ -10,9 +10,6 @@ from tensorweaver.loss import pointwise
 
 __all__ = ["gamma_deviance_loss", "gamma_nll_loss"]
 
-FAR = 50.0
-"""An exponent whose exponential is far from 1 and within the range of numbers."""
-
 
 @pointwise(domains={"targets": "nonnegative"})
 def gamma_nll_loss(predictions: Any, targets: Any) -> Any:
@@ -45,15 +42,8 @@ def gamma_nll_loss(predictions: Any, targets: Any) -> Any:
     array([ 0., -1.])
     """
     xp = array_namespace(predictions)
-    relative = times_exp(xp, targets, -predictions)
-    return xp.where(predictions == -math.inf, relative, predictions + relative)
-
-
-def times_exp(xp: Any, x: Any, exponent: Any) -> Any:
-    """`x exp(exponent)`, by halves where the exponential alone might leave the range of numbers."""
-    half = xp.exp(0.5 * exponent)
-    product = xp.where(xp.abs(exponent) > FAR, half * (half * x), x * xp.exp(exponent))
-    return xp.where(x == 0, 0.0, product)
+    relative = xp.times_exp(targets, -predictions)
+    return xp.where(relative == math.inf, relative, predictions + relative)
 
 
 @pointwise(domains={"predictions": "nonnegative", "targets": "nonnegative"})

@@ -58,7 +58,7 @@ def gaussian_nll_loss(
     """
     check_eps("gaussian_nll_loss", eps)
     xp = array_namespace(predictions)
-    loss = half_nll(xp, predictions, targets, floored(xp, variance, eps))
+    loss = xp.normal_cost(predictions - targets, floored(xp, variance, eps))
     return loss + 0.5 * math.log(2 * math.pi) if full else loss
 
 
@@ -71,11 +71,6 @@ def floored(xp: Any, variance: Any, eps: float) -> Any:
     """The variance, at least `eps`; NaN where it is negative."""
     known = no_negative(xp, variance)
     return known if eps == 0 else xp.maximum(known, eps)
-
-
-def half_nll(xp: Any, predictions: Any, targets: Any, variance: Any) -> Any:
-    scaled = (predictions - targets) / xp.sqrt(variance)
-    return 0.5 * xp.log(variance) + (0.5 * scaled) * scaled
 
 
 def check_eps(loss: str, eps: float) -> None:
@@ -132,7 +127,7 @@ def beta_nll_loss(
     xp = array_namespace(predictions)
     known = floored(xp, variance, eps)
     if beta == 0:
-        return half_nll(xp, predictions, targets, known)
+        return xp.normal_cost(predictions - targets, known)
     root = xp.stop_gradient(known ** (beta / 2))
     scaled = (predictions - targets) * (root / xp.sqrt(known))
     return (root * root) * (0.5 * xp.log(known)) + (0.5 * scaled) * scaled
@@ -173,5 +168,5 @@ def laplace_nll_loss(predictions: Any, targets: Any, scale: Any, *, full: bool =
     """
     xp = array_namespace(predictions)
     known = no_negative(xp, scale)
-    loss = xp.log(known) + xp.abs(predictions - targets) / known
+    loss = xp.laplace_cost(xp.abs(predictions - targets), known)
     return loss + math.log(2) if full else loss

@@ -69,7 +69,8 @@ def gan_discriminator_loss(
     if kind == "hinge":
         return xp.maximum(1.0 - real_scores, 0.0) + xp.maximum(1.0 + fake_scores, 0.0)
     if kind == "least_squares":
-        return 0.5 * (real_scores - 1.0) ** 2 + 0.5 * fake_scores**2
+        error = real_scores - 1.0
+        return (0.5 * error) * error + (0.5 * fake_scores) * fake_scores
     if kind == "wasserstein":
         return fake_scores - real_scores
     return xp.softplus(-real_scores) + xp.softplus(fake_scores)
@@ -110,7 +111,8 @@ def gan_generator_loss(fake_scores: Any, *, kind: str = "non_saturating") -> Any
     check_kind("gan_generator_loss", kind, GENERATORS)
     xp = array_namespace(fake_scores)
     if kind == "least_squares":
-        return 0.5 * (fake_scores - 1.0) ** 2
+        error = fake_scores - 1.0
+        return (0.5 * error) * error
     if kind in {"hinge", "wasserstein"}:
         return -fake_scores
     if kind == "saturating":

@@ -61,4 +61,4 @@ def gaussian_kl_loss(
     if prior_log_variance is not None:
         distance = distance * xp.exp(-0.5 * prior_log_variance)
         excess = log_variance - prior_log_variance
-    return 0.5 * distance**2 + 0.5 * xp.expm1mx(excess)
+    return (0.5 * distance) * distance + 0.5 * xp.expm1mx(excess)

@@ -262,4 +262,5 @@ def ppo_value_clip_loss(values: Any, old_values: Any, returns: Any, *, clip: flo
     beyond = xp.where(change > 0, -(error + limited_error), error + limited_error)
     is_limited = (xp.abs(change) >= clip) & (beyond >= 0)
     is_unknown = xp.isnan(limited_error) & ~xp.isnan(error)
-    return 0.5 * xp.where(is_limited | is_unknown, limited_error, error) ** 2
+    counted = xp.where(is_limited | is_unknown, limited_error, error)
+    return (0.5 * counted) * counted

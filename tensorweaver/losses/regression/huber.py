@@ -43,7 +43,7 @@ def huber_loss(predictions: Any, targets: Any, *, delta: float = 1.0) -> Any:
     xp = array_namespace(predictions)
     difference = predictions - targets
     distance = xp.abs(difference)
-    quadratic = 0.5 * difference**2
+    quadratic = (0.5 * difference) * difference
     linear = delta * (distance - 0.5 * delta)
     return xp.where(distance <= delta, quadratic, linear)
 

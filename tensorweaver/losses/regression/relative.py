@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from tensorweaver.backends import array_namespace
@@ -123,4 +124,5 @@ def msle_loss(predictions: Any, targets: Any) -> Any:
     """
     xp = array_namespace(predictions)
     log_ratio = xp.log1p_ratio(predictions, targets)
-    return log_ratio**2
+    # What is infinite needs no square, whose slope would be infinite, too.
+    return xp.where(log_ratio == math.inf, log_ratio, log_ratio**2)

@@ -8,7 +8,6 @@ from typing import Any
 from tensorweaver.backends import array_namespace
 from tensorweaver.errors import ArgumentError
 from tensorweaver.loss import pointwise
-from tensorweaver.losses.regression.robust import log_of_one_and_square
 
 __all__ = ["student_t_nll_loss"]
 
@@ -33,10 +32,10 @@ def student_t_nll_loss(
 
     Gradient: by the predictions `-(df + 1) u / (df + u**2) / scale`, which falls to 0 for infinite
     errors; by the scale `(1 - (df + 1) u**2 / (df + u**2)) / scale`. `.grad` gives both. At an
-    infinite error the second is NaN.
+    infinite error the second is `-df / scale`.
 
-    Numerics: nothing overflows in the square; infinite
-    where `u` itself is.
+    Numerics: nothing overflows in the square, in value, gradient or Hessian; the value is infinite
+    where `u` itself is, and the gradient still finite.
 
     Parameters
     ----------
@@ -62,12 +61,11 @@ def student_t_nll_loss(
         message = f"student_t_nll_loss: df must be positive, got {df!r}"
         raise ArgumentError(message)
     xp = array_namespace(predictions)
-    scaled = (predictions - targets) / scale
     if math.isinf(df):
-        distance = (0.5 * scaled) * scaled
+        scaled = (predictions - targets) / scale
+        loss = (0.5 * scaled) * scaled + xp.log(scale)
     else:
-        distance = (0.5 * (df + 1)) * log_of_one_and_square(xp, scaled, 1 / df)
-    loss = distance + xp.log(scale)
+        loss = xp.student_cost(predictions - targets, scale, df)
     return loss + normaliser(df) if full else loss
 
 

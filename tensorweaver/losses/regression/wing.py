@@ -56,6 +56,6 @@ def wing_loss(predictions: Any, targets: Any, *, width: float = 5.0, curvature: 
     require_positive("wing_loss", "curvature", curvature)
     xp = array_namespace(predictions)
     distance = xp.abs(predictions - targets)
-    near = width * xp.log1p(distance / curvature)
+    near = width * xp.log1p_quotient(distance, curvature)
     far = (distance - width) + width * math.log1p(width / curvature)
     return xp.where(distance <= width, near, far)

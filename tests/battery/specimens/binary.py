@@ -268,7 +268,7 @@ def binary_sparsemax(x, y):
 register(
     tw.exponential_loss, LOGIT, UNIT,
     reference=exponential,
-    avoid=lambda x, y: abs(x) > 80 and 0 < y < 1,  # the exponential alone overflows
+    hostile=((-90.0, 1e-10), (-740.0, 1e-300), (90.0, 1.0)),
     laws={"nonnegative", "convex"},
     peers=(Peer("sklearn", sklearn_exponential),),
 )  # fmt: skip

@@ -153,7 +153,7 @@ register(
 # ------------------------------------------------------------------------------ logarithmic links
 def gamma(prediction, target):
     if prediction == -INFINITY:
-        return times(target, INFINITY)
+        return times(target, INFINITY) if target else prediction
     return prediction + times(target, mpmath.exp(-prediction))
 
 
@@ -184,6 +184,7 @@ def sklearn_tweedie(predictions, targets, power=1.5):
 register(
     tw.gamma_nll_loss, LOG_RATE, POSITIVE,
     reference=gamma,
+    hostile=((-np.inf, 0.0), (-1e4, 0.0), (-90.0, 1e-10)),
     laws={"convex"},
     peers=(sklearn_loss("HalfGammaLoss"),),
 )  # fmt: skip
@@ -203,13 +204,17 @@ def tweedie_terms(prediction, target, power):
     p = mpf(power)
     paid, cost = target * mpmath.exp((1 - p) * prediction), mpmath.exp((2 - p) * prediction)
     gain = target * powered(prediction, 1 - p)
-    return max(abs(powered(prediction, 2 - p)), abs(gain)), max(paid, cost)
+    terms = max(abs(powered(prediction, 2 - p)), abs(gain))
+    if abs(prediction) < HALF:  # they have been joined
+        terms = max(abs(prediction * (1 - target)), prediction**2)
+    return terms, max(paid, cost)
 
 
 register(
     tw.tweedie_nll_loss, LOG_RATE, NONNEGATIVE,
     reference=tweedie,
     options=tuple({"power": p} for p in (1.5, 0, 1, NEARLY_ONE, 1.125, 1.875)),
+    hostile=((1e-8, 1.0), (1e-20, 1.0), (0.49, 1.0), (1e-3, 1.001), (60.0, 1e38)),
     # At -inf several limits meet, of which the docstring promises none.
     avoid=lambda prediction, _target: np.isinf(prediction),
     exact_slopes=tweedie_slope,
@@ -221,9 +226,8 @@ register(
     variant="positive",
     reference=tweedie,
     options=({"power": 2}, {"power": 3}),
-    hostile=((80.0, 1e37),),
-    # Above power 2 cost and gain are both infinite far below the target.
-    avoid=lambda prediction, _target: np.isinf(prediction) or prediction == -1e4,
+    hostile=((80.0, 1e37), (-90.0, 1.0), (-745.0, 1e-323), (1e-8, 1.0), (1e-20, 1.0)),
+    avoid=lambda prediction, _target: np.isinf(prediction),
     exact_slopes=tweedie_slope,
     terms=tweedie_terms,
     peers=(Peer("sklearn", sklearn_tweedie, only=far_from_limits),),

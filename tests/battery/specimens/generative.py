@@ -86,6 +86,7 @@ register(
     tw.gan_discriminator_loss, LOGIT, LOGIT,
     reference=critic,
     options=(*KINDS[:3],),
+    hostile=((2.5e19, 0.0), (1.0, 2.5e19)),
     exact_slopes=critic_slopes,
     laws={"nonnegative", "convex"},
     second=False,
@@ -93,6 +94,7 @@ register(
 register(
     tw.gan_generator_loss, LOGIT,
     reference=generator,
+    hostile=((2.5e19,),),
     exact_slopes=generator_slope,
     options=(*KINDS, {"kind": "saturating"}),
     second=False,

@@ -395,6 +395,6 @@ register(
     tw.ppo_value_clip_loss, REAL, REAL, REAL,
     reference=value_clip,
     options=({}, {"clip": 1.5}),
-    hostile=((0.25, 0.0, 1.0), (0.25, 0.0, 0.125), (0.5, 0.5, 0.5)),
+    hostile=((0.25, 0.0, 1.0), (0.25, 0.0, 0.125), (0.5, 0.5, 0.5), (2.5e19, 2.5e19, 0.0)),
     laws={"nonnegative"},
 )  # fmt: skip

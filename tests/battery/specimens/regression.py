@@ -62,7 +62,8 @@ register(
 register(
     tw.huber_loss, REAL, REAL,
     reference=huber,
-    options=({}, {"delta": 0.25}, {"delta": 250.0}, {"delta": 1e-30}),
+    options=({}, {"delta": 0.25}, {"delta": 250.0}, {"delta": 1e-30}, {"delta": 2.0**66}),
+    hostile=((2.5e19, 0.0),),
     exact_slopes=lambda x, y, delta=1: truth.huber(x, y, delta)[1],
     laws=SYMMETRIC,
     bounds=(0, np.inf),

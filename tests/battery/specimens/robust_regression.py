@@ -203,6 +203,7 @@ register(
 register(
     tw.squared_epsilon_insensitive_loss, REAL, REAL,
     reference=lambda x, y, epsilon=0.1: beyond(x - y, epsilon) ** 2,
+    hostile=((2e38, 0.0), (1e19, 0.0)),
     options=({}, {"epsilon": 1.5}, {"epsilon": 0.0}),
     exact_slopes=lambda x, y, epsilon=0.1: 2 * sign(x - y) * beyond(x - y, epsilon),
     laws=SYMMETRIC,
@@ -286,7 +287,10 @@ register(
 register(
     tw.msle_loss, NONNEGATIVE, NONNEGATIVE,
     reference=msle,
-    hostile=((-0.5, 1.0), (-0.5, -0.75), (-1.0, 1.0), (1.0, -0.999), (np.nan, 1.0), (1.0, np.nan)),
+    hostile=(
+        (-0.5, 1.0), (-0.5, -0.75), (-1.0, 1.0), (1.0, -0.999), (3e38, -0.5),
+        (np.nan, 1.0), (1.0, np.nan),
+    ),
     laws={"nonnegative", "zero_at_target", "symmetric"},
     bounds=ABOVE_ZERO,
     peers=(
@@ -349,7 +353,7 @@ def quotient_overflows(prediction, target):
 
 
 SCALES: tuple[dict[str, float], ...] = ({}, {"scale": 0.25}, {"scale": 32.0})
-SHAPES = (2.0, 1.0, 2.0**-30, 0.0, -2.0, -(2.0**20), -np.inf, 1.75)
+SHAPES = (2.0, 1.0, 2.0**-30, 0.0, -2.0, -(2.0**20), -np.inf, 1.75, 2 - 2.0**-23, 2.5, 4.0, 0.5)
 
 register(
     tw.cauchy_loss, REAL, REAL,
@@ -406,7 +410,8 @@ def tukey_slope(e, c=4.685):
 register(
     tw.tukey_biweight_loss, REAL, REAL,
     reference=with_limits(tukey, lambda c=4.685: mpf(c) ** 2 / 6),
-    options=({}, {"c": 0.5}, {"c": 32.0}),
+    options=({}, {"c": 0.5}, {"c": 32.0}, {"c": 2.0**66}),
+    hostile=((4e19, 0.0), (7.3e19, 0.0)),
     exact_slopes=slopes_of(tukey_slope, 0),
     laws=REDESCENDING,
     bounds=ABOVE_ZERO,
@@ -441,11 +446,8 @@ def student_t_slopes(prediction, target, scale, *, df=3, full=False):
 
 
 def extreme(prediction, target, scale):
-    """A quotient of error and scale that overflows costs infinity, and so does its square in the
-    slope by the smallest scales; by the scale an infinite error has no slope.
-    """
-    error = abs(prediction - target)
-    return error > 1e37 * min(scale, 1) or scale < 1e-30
+    """A quotient of error and scale that overflows costs infinity."""
+    return abs(prediction - target) > 1e37 * min(scale, 1)
 
 
 def torch_student_t(predictions, targets, scale, *, df=3.0, full=False):
