@@ -17,7 +17,7 @@ from tests.battery.draws import (
     SIGN,
     UNIT,
 )
-from tests.battery.peers import torch_loss
+from tests.battery.peers import keras_loss, torch_loss
 from tests.battery.specimen import Peer, register
 
 
@@ -64,15 +64,6 @@ def sklearn_log_loss(p, y, **options):
     return np.reshape(losses, p.shape)
 
 
-def keras_bce(p, y, label_smoothing):
-    y = y * (1 - label_smoothing) + 0.5 * label_smoothing
-    return -(y * np.log(p) + (1 - y) * np.log1p(-p))
-
-
-def keras_bce_with_logits(x, y, label_smoothing):
-    return keras_bce(1 / (1 + np.exp(-x)), y, label_smoothing)
-
-
 SMOOTH = {"label_smoothing": 0.1}
 # Of any size, a factor takes a product of three out of the dtype's range on the way.
 FACTOR = POSITIVE._replace(hostile=lambda _dtype: [0.0, 1.0, 3.0])
@@ -87,7 +78,7 @@ register(
     peers=(
         torch_loss("binary_cross_entropy")._replace(only=without("label_smoothing")),
         Peer("sklearn", sklearn_log_loss, only=without("label_smoothing")),
-        Peer("numpy", keras_bce, only=lambda options: "label_smoothing" in options),
+        keras_loss("binary_crossentropy", rtol=2e-5),
     ),
 )  # fmt: skip
 
@@ -115,7 +106,7 @@ register(
         torch_loss("binary_cross_entropy_with_logits")._replace(only=without("label_smoothing")),
         Peer("optax", optax_loss("sigmoid_binary_cross_entropy"), only=without("label_smoothing")),
         Peer("sklearn", sklearn_half_binomial, only=without("label_smoothing")),
-        Peer("numpy", keras_bce_with_logits, only=lambda options: "label_smoothing" in options),
+        keras_loss("binary_crossentropy", fixed={"from_logits": True}),
     ),
 )  # fmt: skip
 
@@ -158,7 +149,15 @@ register(
     limit=8,  # a product of seven factors, one of them a power
     options=({}, {"alpha": None, "gamma": 0.5}, {"alpha": 0.75, "gamma": 1.5}, {"gamma": 1}),
     laws={"nonnegative"},
-    peers=(Peer("optax", optax_focal), Peer("numpy", torchvision_focal)),
+    peers=(
+        Peer("optax", optax_focal),
+        Peer("numpy", torchvision_focal),
+        keras_loss(
+            "binary_focal_crossentropy",
+            fixed={"from_logits": True, "apply_class_balancing": True},
+            only=lambda options: options.get("alpha", 0.25) is not None,
+        ),
+    ),
 )  # fmt: skip
 
 
@@ -212,6 +211,7 @@ register(
     peers=(
         Peer("optax", optax_loss("hinge_loss"), only=without("margin")),
         sgd_loss("Hinge"),
+        keras_loss("hinge", only=without("margin")),
     ),
 )  # fmt: skip
 register(
@@ -219,7 +219,7 @@ register(
     reference=lambda x, y, margin=1: hinge(x, y, margin) ** 2,
     options=({}, {"margin": 2.5}),
     laws=OF_SIGNS,
-    peers=(sgd_loss("SquaredHinge"),),
+    peers=(sgd_loss("SquaredHinge"), keras_loss("squared_hinge", only=without("margin"))),
 )  # fmt: skip
 register(
     tw.perceptron_loss, REAL, SIGN,

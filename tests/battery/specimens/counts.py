@@ -6,7 +6,7 @@ from mpmath import mpf
 
 import tensorweaver as tw
 from tests.battery.draws import COUNT, LOG_RATE, LOGIT, NONNEGATIVE, POSITIVE, REAL
-from tests.battery.peers import sklearn_loss, torch_loss
+from tests.battery.peers import keras_loss, sklearn_loss, torch_loss
 from tests.battery.specimen import Peer, register
 
 INFINITY = mpf("inf")
@@ -52,6 +52,12 @@ register(
         sklearn_loss("HalfPoissonLoss", only=lambda options: not options),
     ),
 )  # fmt: skip
+
+
+def keras_poisson(predictions, targets, **_options):
+    return keras_loss("poisson").call(predictions, targets)
+
+
 register(
     tw.poisson_nll_loss, NONNEGATIVE, COUNT,
     variant="rates",
@@ -67,6 +73,7 @@ register(
         torch_loss(
             "poisson_nll_loss", fixed={"eps": 0.0}, only=lambda o: o.get("full") != "exact"
         ),
+        Peer("keras", keras_poisson, rtol=1e-5, only=lambda o: "full" not in o),
     ),
 )  # fmt: skip
 

@@ -18,7 +18,7 @@ from tests.battery.draws import (
     PROBABILITY,
     REAL,
 )
-from tests.battery.peers import optax_loss, published, torch_loss
+from tests.battery.peers import keras_loss, optax_loss, published, torch_loss
 from tests.battery.specimen import register
 
 INF, NAN = np.inf, np.nan
@@ -31,7 +31,7 @@ register(
     reference=lambda x, t: truth.kl_div(x, t)[0],
     exact_slopes=lambda x, t: truth.NAN if mpmath.isnan(t) else truth.kl_div(x, t)[1],
     second=False,
-    peers=(torch_loss("kl_div"),),
+    peers=(torch_loss("kl_div"), keras_loss("kl_divergence", seen=np.exp)),
 )  # fmt: skip
 register(
     tw.kl_div_loss, LOG_PROBABILITY, LOG_PROBABILITY,

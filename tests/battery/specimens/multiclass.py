@@ -16,8 +16,8 @@ from tests.battery.draws import (
     POSITIVE,
     REAL,
 )
-from tests.battery.peers import optax_loss, published, sklearn_loss, torch_loss
-from tests.battery.specimen import register
+from tests.battery.peers import keras_loss, optax_loss, published, sklearn_loss, torch_loss
+from tests.battery.specimen import Peer, register
 
 INF, NAN = np.inf, np.nan
 CLASS = POSITIVE._replace(level="class")
@@ -106,6 +106,12 @@ register(
         torch_loss("cross_entropy"),
         optax_loss("softmax_cross_entropy_with_integer_labels", only=lambda o: not o),
         sklearn_loss("HalfMultinomialLoss", fixed={"n_classes": 4}, only=lambda o: not o),
+        keras_loss(
+            "sparse_categorical_crossentropy",
+            fixed={"from_logits": True},
+            rows=True,
+            only=lambda o: not o,
+        ),
     ),
 )  # fmt: skip
 register(
@@ -130,6 +136,12 @@ register(
     peers=(
         torch_loss("cross_entropy", only=PLAIN),
         optax_loss("softmax_cross_entropy", only=lambda o: not o),
+        keras_loss(
+            "categorical_crossentropy",
+            fixed={"from_logits": True},
+            rows=True,
+            only=lambda o: not o,
+        ),
     ),
 )  # fmt: skip
 # A smoothed distribution is rounded before the probabilities, which may be almost the same, are
@@ -222,12 +234,6 @@ def generalized(p, _complement, q=HALF):
     return (1 - p**q) / q, -(p**q)
 
 
-def keras_focal(logits, targets, gamma=2.0, label_smoothing=0.0):
-    p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
-    q = targets * (1 - label_smoothing) + label_smoothing / p.shape[-1]
-    return np.sum((1 - p) ** gamma * -q * np.log(p), axis=-1)
-
-
 FOCAL = expected(focal)
 IMPOSSIBLE = ([-INF, 2.0, 0.0, 0.0], 0)
 FOCAL_OPTIONS: tuple[dict[str, Any], ...] = (
@@ -258,8 +264,23 @@ register(
     options=FOCAL_OPTIONS,
     hostile=SOFT,
     limit=16,  # the classes' costs are rounded one by one before their slopes cancel
-    peers=(published(keras_focal),),
+    peers=(
+        keras_loss(
+            "categorical_focal_crossentropy",
+            fixed={"from_logits": True, "alpha": 1.0},
+            rows=True,
+        ),
+    ),
 )  # fmt: skip
+
+
+def keras_generalized(logits, labels, q=0.5):
+    """Of probabilities; one minus a power loses what is small."""
+    call = keras_loss("categorical_generalized_cross_entropy", rows=True).call
+    p = np.exp(logits)
+    return call(p / p.sum(-1, keepdims=True), labels, q=q)
+
+
 POLY_OPTIONS: tuple[dict[str, Any], ...] = ({}, {"epsilon": 1.0}, {"epsilon": -0.5})
 register(
     tw.poly1_cross_entropy_loss, LOGIT, LABEL,
@@ -285,6 +306,7 @@ register(
     limit=24,  # a slope is a product of two small probabilities: 12.8 was seen
     hostile=(*CONFIDENT, IMPOSSIBLE),
     laws={"nonnegative", "shift_invariant"},
+    peers=(Peer("keras", keras_generalized, rtol=1e-4, only=lambda o: not o),),
 )  # fmt: skip
 register(
     tw.generalized_cross_entropy_loss, LOGIT, DISTRIBUTION,

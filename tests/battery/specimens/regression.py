@@ -5,7 +5,13 @@ import numpy as np
 import tensorweaver as tw
 from tests.accuracy import truth
 from tests.battery.draws import REAL
-from tests.battery.peers import optax_loss, published, sklearn_loss, sklearn_metric, torch_loss
+from tests.battery.peers import (
+    keras_loss,
+    optax_loss,
+    sklearn_loss,
+    sklearn_metric,
+    torch_loss,
+)
 from tests.battery.specimen import register
 
 
@@ -25,11 +31,6 @@ def smooth_l1(prediction, target, beta=1):
     return truth.smooth_l1(prediction, target, beta)[0]
 
 
-def keras_huber(predictions, targets, delta=1.0):
-    error = np.abs(targets - predictions)
-    return np.where(error <= delta, 0.5 * error**2, delta * error - 0.5 * delta**2)
-
-
 SYMMETRIC = {"nonnegative", "zero_at_target", "symmetric", "convex"}
 
 register(
@@ -41,6 +42,7 @@ register(
     peers=(
         torch_loss("mse_loss"),
         optax_loss("squared_error"),
+        keras_loss("mean_squared_error"),
         sklearn_metric("mean_squared_error"),
         sklearn_loss("HalfSquaredError", factor=2),
     ),
@@ -54,6 +56,7 @@ register(
     second=False,
     peers=(
         torch_loss("l1_loss"),
+        keras_loss("mean_absolute_error"),
         sklearn_metric("mean_absolute_error"),
         sklearn_loss("AbsoluteError"),
         sklearn_loss("PinballLoss", fixed={"quantile": 0.5}, factor=2),
@@ -72,7 +75,7 @@ register(
         torch_loss("huber_loss"),
         optax_loss("huber_loss"),
         sklearn_loss("HuberLoss", fixed={"delta": 1.0}),
-        published(keras_huber),
+        keras_loss("huber", only=lambda options: options.get("delta", 1) < 1e3),
     ),
 )  # fmt: skip
 register(

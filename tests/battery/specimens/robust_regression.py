@@ -8,7 +8,14 @@ from mpmath import mpf
 
 import tensorweaver as tw
 from tests.battery.draws import NONNEGATIVE, POSITIVE, REAL
-from tests.battery.peers import optax_loss, published, sklearn_loss, sklearn_metric, torch_loss
+from tests.battery.peers import (
+    keras_loss,
+    optax_loss,
+    published,
+    sklearn_loss,
+    sklearn_metric,
+    torch_loss,
+)
 from tests.battery.specimen import register
 
 INF = mpf("inf")
@@ -70,7 +77,11 @@ register(
     exact_slopes=slopes_of(mpmath.tanh, 1),
     laws=SYMMETRIC,
     bounds=ABOVE_ZERO,
-    peers=(optax_loss("log_cosh"), error_of(lambda e: e + np.logaddexp(0, -2 * e) - np.log(2))),
+    peers=(
+        optax_loss("log_cosh"),
+        keras_loss("log_cosh"),
+        error_of(lambda e: e + np.logaddexp(0, -2 * e) - np.log(2)),
+    ),
 )  # fmt: skip
 register(
     tw.pseudo_huber_loss, REAL, REAL,
@@ -271,6 +282,9 @@ register(
     second=False,
     peers=(
         sklearn_metric("mean_absolute_percentage_error", only=lambda options: not options),
+        keras_loss(
+            "mean_absolute_percentage_error", factor=0.01, only=lambda options: not options
+        ),
         published(
             lambda x, y, eps=0.0: np.abs(y - x) / np.maximum(np.abs(y), eps)
         ),
@@ -295,6 +309,7 @@ register(
     bounds=ABOVE_ZERO,
     peers=(
         sklearn_metric("mean_squared_log_error"),
+        keras_loss("mean_squared_logarithmic_error", rtol=1e-4),
         published(lambda x, y: (np.log1p(x) - np.log1p(y)) ** 2),
     ),
 )  # fmt: skip
