@@ -24,6 +24,8 @@ FAR = 50.0
 """An exponent whose exponential is far from 1 and within the range of numbers."""
 NEAR = 0.5
 """Up to which logarithm of the mean cost and gain are of one size, and of opposite signs."""
+LAST_DIGIT = 1e-17
+"""What is less than this part of a sum is not seen in it."""
 
 
 def times_exp(xp: Any, x: Any, exponent: Any) -> Any:
@@ -76,7 +78,11 @@ def times_scaled_expm1(xp: Any, x: Any, y: Any, rate: float) -> Any:
 
 def excess(xp: Any, x: Any, rate: float) -> Any:
     """What `scaled_expm1` is more than `x`, near 0."""
-    return 0.0 if rate == 0 else (rate * x) * (x * horner(rate * x, EXPM1MX))
+    if rate == 0:
+        return 0.0
+    sizes = [coefficient * abs(NEAR * rate) ** k for k, coefficient in enumerate(EXPM1MX[::-1])]
+    count = sum(size > LAST_DIGIT * sizes[0] for size in sizes)
+    return (rate * x) * (x * horner(rate * x, EXPM1MX[-count:]))
 
 
 def amount_cost(xp: Any, x: Any, y: Any, p: float) -> Any:

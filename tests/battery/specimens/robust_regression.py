@@ -432,7 +432,7 @@ register(
     bounds=ABOVE_ZERO,
     peers=(error_of(
         lambda e, c=4.685: c**2 / 6 * (1 - np.where(np.abs(e) < c, 1 - (e / c) ** 2, 0) ** 3)
-    ),),
+    )._replace(only=lambda options: options.get("c", 4.685) < 1e3),),
 )  # fmt: skip
 
 
