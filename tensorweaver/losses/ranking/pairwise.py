@@ -189,7 +189,10 @@ def lambdarank_loss(
     1 / d(j)) / best`, `d(i) = log2(1 + rank)` by the scores and `best` the greatest DCG of the
     list.
 
-    Shapes, Domain: as for `pairwise_logistic_loss`. Items of equal score rank in their order.
+    Shapes: as for `pairwise_logistic_loss`.
+
+    Domain: all finite scores; relevances from 0 up. A negative relevance of an item that counts, a
+    gain below nothing, is NaN for the list, as NaN is. Items of equal score rank in their order.
 
     Gradient: with the weights `w` held constant, for they change in steps only.
 
@@ -216,6 +219,8 @@ def lambdarank_loss(
     """
     xp = array_namespace(scores)
     given = lists_of(xp, scores, relevance, mask)
+    negative = xp.any(given.relevance < 0, axis=-1)
+    given = given._replace(unknown=xp.logical_or(given.unknown, negative))
     places = xp.astype(xp.arange(scores.shape[-1], device=scores.device), scores.dtype)
     known = xp.where(given.kept, given.scores.detach(), -math.inf)
     ranks = xp.astype(rank_of(xp, known), scores.dtype)
