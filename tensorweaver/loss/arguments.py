@@ -29,6 +29,7 @@ __all__ = [
     "compute_dtype",
     "is_floating",
     "layout",
+    "refuse_labels",
     "resolve_roles",
 ]
 
@@ -227,16 +228,29 @@ def check_labels(
     bad = (labels < 0) | (labels >= classes)
     if ignore_index is not None:
         bad &= labels != ignore_index
-    if bad.any():
-        place = np.unravel_index(int(np.argmax(bad)), bad.shape)
-        where = ", ".join(str(int(i)) for i in place)
-        ignored = "" if ignore_index is None else f" (or ignore_index={ignore_index})"
-        message = (
-            f"{loss}: {name}[{where}] is {int(labels[place])}, but the {classes} classes are "
-            f"0 to {classes - 1}{ignored}"
-        )
-        raise LabelError(message)
+    ignored = "" if ignore_index is None else f" (or ignore_index={ignore_index})"
+    refuse_labels(loss, name, labels, bad, classes, ignored)
     return False
+
+
+def refuse_labels(
+    loss: str,
+    name: str,
+    labels: np.ndarray[Any, Any],
+    bad: np.ndarray[Any, Any],
+    classes: int,
+    besides: str = "",
+) -> None:
+    """`LabelError` for the first label that is bad; `besides` tells what else is right."""
+    if not bad.any():
+        return
+    place = np.unravel_index(int(np.argmax(bad)), bad.shape)
+    where = f"[{', '.join(str(int(i)) for i in place)}]" if place else ""
+    message = (
+        f"{loss}: {name}{where} is {int(labels[place])}, but the {classes} classes are "
+        f"0 to {classes - 1}{besides}"
+    )
+    raise LabelError(message)
 
 
 def leading(given: tuple[int, ...], full: tuple[int, ...]) -> tuple[int, ...] | None:

@@ -27,7 +27,7 @@ def direction(xp: Any, x: Any) -> tuple[Any, Any]:
 
 
 class Angle(NamedTuple):
-    """How two rows lie: the cosine of their angle, one less its size, and whether there is no angle.
+    """How two rows lie: the cosine of their angle, 1 less its size, and whether there is no angle.
 
     `gap` is exact where the rows are nearly parallel or opposed, and means nothing elsewhere.
     """

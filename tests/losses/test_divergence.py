@@ -188,28 +188,28 @@ def test_what_has_the_factor_0_costs_nothing_at_infinity():
     loss = tw.distillation_loss
     assert loss([[-INF, 0.0]], [[0.0, 0.0]], [1], weight_soft_loss=0.0) == 0
     assert loss([[-INF, 0.0]], [[-INF, 0.0]], [0], weight_hard_loss=0.0) == 0
-    nothing = {"weight_hard_loss": 0.0, "weight_soft_loss": 0.0}
+    nothing: dict[str, Any] = {"weight_hard_loss": 0.0, "weight_soft_loss": 0.0}
     value, gradient = loss.value_and_grad([[-INF, 0.0]], [[0.0, 0.0]], [0], **nothing)
     assert value == 0
     assert gradient.tolist() == [[0.0, 0.0]]
 
 
 def test_a_confident_class_keeps_its_curvature():
-    given = np.float32([[20.0, 0.0, 0.0]]), np.float32([[20.0, 0.1, 0.0]])
+    given = np.asarray([[20.0, 0.0, 0.0]], np.float32), np.asarray([[20.0, 0.1, 0.0]], np.float32)
     curvature = [[4.1223072e-09, 2.0611536e-09, 2.0611536e-09]]  # q (1 - q), by mpmath
     one_way = tw.generalized_jsd_loss.hessian_diag(*given, beta=0.0, from_logits=True)
     assert_close(one_way, curvature, rtol=1e-6)
     renyi = tw.renyi_divergence_loss.hessian_diag(*given, alpha=1.0, from_logits=True)
     assert_close(renyi, curvature, rtol=1e-6)
-    soft = {"weight_hard_loss": 0.0, "weight_soft_loss": 1.0}
+    soft: dict[str, Any] = {"weight_hard_loss": 0.0, "weight_soft_loss": 1.0}
     assert_close(tw.distillation_loss.hessian_diag(*given, [0], **soft), curvature, rtol=1e-6)
 
 
 def test_renyi_is_continuous_where_alpha_is_1():
-    rows = np.float32([[0.0, 3.0]]), np.float32([[3.0, 0.0]])
+    rows = np.asarray([[0.0, 3.0]], np.float32), np.asarray([[3.0, 0.0]], np.float32)
     for alpha in (1.0000001, 1.0, 0.9999999):
         found = tw.renyi_divergence_loss(*rows, alpha=alpha, from_logits=True)
         assert_close(found, 2.7154448, rtol=5e-7)
-    masked = np.float32([[-INF, 0.0, 1.0]]), np.float32([[-INF, 1.0, 0.0]])
+    masked = np.asarray([[-INF, 0.0, 1.0]], np.float32), np.asarray([[-INF, 1.0, 0.0]], np.float32)
     found = tw.renyi_divergence_loss(*masked, alpha=1 + 1e-8, from_logits=True)
     assert_close(found, 0.46211716, rtol=5e-7)

@@ -241,7 +241,7 @@ def test_no_slope_of_a_confident_focal_row_overflows():
             second = tw.softmax_focal_loss.hessian_diag(given, targets, gamma=gamma)
             assert_close(gradient[0, 0], -(1 + gamma) * loss, rtol=1e-5)
             assert_close(second[0, 0], (1 + gamma) ** 2 * loss, rtol=1e-5)
-    tiny = tw.softmax_focal_loss.grad(np.float32([[100.0, 0.0, 1.0]]), [0], gamma=0.001)
+    tiny = tw.softmax_focal_loss.grad(np.asarray([[100.0, 0.0, 1.0]], np.float32), [0], gamma=0.001)
     assert np.all(np.abs(tiny) < 1.3e-43)
     assert np.all(tiny != 0)
     far = tw.softmax_focal_loss.hessian_diag([[360.0, 0.0, 1.0]], [0], gamma=0.001)

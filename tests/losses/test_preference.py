@@ -167,6 +167,13 @@ def test_grpo_without_a_reference_is_ppo(rng):
     assert free == tw.ppo_clip_loss(new, old, advantages)
 
 
+def test_orpo_bends_little_where_the_rejected_one_is_nearly_certain():
+    for dtype in (np.float32, np.float64):
+        pair = np.asarray([-40.0], dtype), np.asarray([-1e-20], dtype)
+        second = tw.orpo_loss.hessian_diag(*pair)
+        assert_close(second.astype(float), [-4.248354255e-19], rtol=1e-6)  # by mpmath
+
+
 def test_a_kto_label_of_0_is_not_guessed_at():
     given = [0.0, 0.0], [-5.0, -5.0]
     for labels in ([True, False], [1, 0]):

@@ -184,3 +184,13 @@ def test_refusals(name):
     call, error, message = REFUSED[name]
     with pytest.raises(error, match=message):
         call()
+
+
+def test_a_gain_below_nothing_is_no_gain():
+    scores, relevance = [[1.0, 2.0], [1.0, 2.0]], [[-2.0, -1.0], [0.0, 1.0]]
+    values = tw.lambdarank_loss(scores, relevance, reduction="none")
+    assert np.isnan(values).tolist() == [True, False]
+    slopes = tw.lambdarank_loss.grad(scores, relevance, reduction="sum")
+    assert np.isnan(slopes).tolist() == [[True, True], [False, False]]
+    padded = tw.lambdarank_loss([[1.0, 2.0, 0.0]], [[0.0, 1.0, -1.0]], mask=[[1, 1, 0]])
+    assert padded == values[1]

@@ -129,3 +129,12 @@ def test_the_pixels_may_lie_on_another_axis():
 def test_booleans_are_masks():
     for loss in LOSSES:
         assert loss(MASK, TRUTH.astype(bool)) == loss(MASK, TRUTH)
+
+
+@pytest.mark.parametrize("gamma", [0.75, 1.5])
+def test_a_perfect_mask_is_flat_where_its_slope_or_curvature_has_no_bound(gamma):
+    given = [[1.0, 0.0]], [[1, 0]]
+    assert tw.focal_tversky_loss.grad(*given, gamma=gamma).tolist() == [[0.0, 0.0]]
+    assert tw.focal_tversky_loss.hessian_diag(*given, gamma=gamma).tolist() == [[0.0, 0.0]]
+    product = tw.focal_tversky_loss.hvp(*given, [[1.0, 1.0]], gamma=gamma)
+    assert product.tolist() == [[0.0, 0.0]]

@@ -65,14 +65,6 @@ def loss_of(name):
 
         return put_loss
 
-    if name in OF_TWO_ROWS:
-
-        @rowwise
-        def loss_of_two_rows(x, y):
-            return weighed(OF_TWO_ROWS[name](array_namespace(x), x, y, axis=-1), x * x)
-
-        return loss_of_two_rows
-
     if row.arity == 2:
 
         @rowwise(roles={"labels": "label"})
@@ -87,6 +79,8 @@ def loss_of(name):
 
     @rowwise
     def rowwise_loss(x, y):
+        if name in OF_TWO_ROWS:
+            return weighed(OF_TWO_ROWS[name](array_namespace(x), x, y, axis=-1), x * x)
         return weighed(getattr(array_namespace(x), name)(x, axis=-1), y)
 
     return rowwise_loss

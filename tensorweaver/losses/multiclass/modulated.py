@@ -92,9 +92,9 @@ def softmax_focal_loss(
 
 
 LOWEST_POWER = 1.5
-"""Powers of the complement from here up, and the first, have slopes that no confident row makes overflow. Those of
-lower ones are `complement**(gamma - 2)` times two numbers as small as the complement: they are
-written as exponentials of its logarithm, whose slopes are bounded.
+"""Powers of the complement from here up, and the first, have slopes that no confident row makes
+overflow. Those of lower ones are `complement**(gamma - 2)` times two numbers as small as the
+complement: they are written as exponentials of its logarithm, whose slopes are bounded.
 """
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tensorweaver.backends import array_namespace
-from tensorweaver.errors import LabelError, ShapeError
+from tensorweaver.errors import ShapeError
 from tensorweaver.loss import composed
+from tensorweaver.loss.arguments import refuse_labels
 from tensorweaver.losses.spoil import spoil
 
 if TYPE_CHECKING:
@@ -26,12 +27,9 @@ def check_multilabel(given: Mapping[str, Any]) -> None:
             "right classes first, then -1"
         )
         raise ShapeError(message)
-    if not isinstance(targets, tuple) and targets.size:
+    if not isinstance(targets, tuple):
         bad = (targets < -1) | (targets >= shape[-1])
-        if bad.any():
-            label = targets[bad].flat[0]
-            message = f"{LOSS}: targets hold {label}, but the classes are 0 to {shape[-1] - 1}"
-            raise LabelError(message)
+        refuse_labels(LOSS, "targets", targets, bad, shape[-1], ", and -1 stands after the last")
 
 
 @composed(roles={"targets": "label"}, check=check_multilabel)

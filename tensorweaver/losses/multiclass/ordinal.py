@@ -6,8 +6,9 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from tensorweaver.backends import array_namespace
-from tensorweaver.errors import LabelError, ShapeError
+from tensorweaver.errors import ShapeError
 from tensorweaver.loss import composed
+from tensorweaver.loss.arguments import check_labels
 from tensorweaver.losses.spoil import spoil
 
 if TYPE_CHECKING:
@@ -30,12 +31,8 @@ def check_cumulative_link(given: Mapping[str, Any]) -> None:
             f"{tuple(given['predictions'])}"
         )
         raise ShapeError(message)
-    if not isinstance(targets, tuple) and targets.size:
-        bad = (targets < 0) | (targets > thresholds[0])
-        if bad.any():
-            label = targets[bad].flat[0]
-            message = f"{LOSS}: targets hold {label}, but the classes are 0 to {thresholds[0]}"
-            raise LabelError(message)
+    if not isinstance(targets, tuple):
+        check_labels(LOSS, "targets", targets, thresholds[0] + 1, None)
 
 
 @composed(

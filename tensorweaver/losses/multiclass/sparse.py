@@ -6,8 +6,9 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tensorweaver.backends import array_namespace
-from tensorweaver.errors import LabelError, ShapeError
+from tensorweaver.errors import ShapeError
 from tensorweaver.loss import composed
+from tensorweaver.loss.arguments import check_labels
 from tensorweaver.losses.closed import closed
 
 if TYPE_CHECKING:
@@ -29,13 +30,8 @@ def check_classes_last(loss: str, given: Mapping[str, Any], name: str = "logits"
             f"{tuple(shape[:-1])} nor as probabilities of shape {tuple(shape)}"
         )
         raise ShapeError(message)
-    if isinstance(targets, tuple) or not targets.size:
-        return
-    bad = (targets < 0) | (targets >= shape[-1])
-    if bad.any():
-        label = targets[bad].flat[0]
-        message = f"{loss}: targets hold {label}, but the classes are 0 to {shape[-1] - 1}"
-        raise LabelError(message)
+    if not isinstance(targets, tuple):
+        check_labels(loss, "targets", targets, shape[-1], None)
 
 
 def distribution(xp: Any, logits: Any, targets: Any) -> Any:

@@ -158,15 +158,10 @@ def orpo_loss(chosen_log_probs: Any, rejected_log_probs: Any, *, beta: float = 0
     decay = xp.exp(xp.where(right, difference, -difference))
     smaller = xp.where(right, chosen_miss, rejected_miss)
     larger = xp.where(right, rejected_miss, chosen_miss)
-    miss_ratio = smaller / larger
-    logistic = xp.log1p(decay * miss_ratio)
-    # If the rejected one is certain the ratio is 0, and the slope of its logarithm 0 / 0.
-    is_regular = right | (smaller > 0)
-    log_ratio = xp.log(xp.where(right, 1.0, xp.where(is_regular, miss_ratio, 1.0)))
-    at_certain = xp.log(xp.where(is_regular, 1.0, smaller)) - xp.log(
-        xp.where(is_regular, 1.0, larger)
-    )
-    return beta * (logistic + (xp.where(right, 0.0, difference) - log_ratio - at_certain))
+    logistic = xp.log1p(decay * (smaller / larger))
+    # Its slopes are inverses of one miss each: of a quotient's logarithm they would be squared.
+    log_ratio = xp.power_integral(smaller, larger, 1.0)
+    return beta * (logistic + xp.where(right, 0.0, difference - log_ratio))
 
 
 def missed(xp: Any, log_probs: Any) -> Any:

@@ -212,8 +212,11 @@ def lambdarank_loss(
     / b)) / R`, the sum over relevant items at ranks `c` between them, `R` the number of relevant
     items.
 
-    Shapes, Domain: as for `pairwise_logistic_loss`. Items of equal score rank in their order. For
-    the average precision an item is relevant or not: whether its relevance is positive.
+    Shapes: as for `pairwise_logistic_loss`.
+
+    Domain: all finite scores; relevances from 0 up. A negative relevance of an item that counts, a
+    gain below nothing, is NaN for the list, as NaN is. For the average precision an item is
+    relevant or not: whether its relevance is positive. Items of equal score rank in their order.
 
     Gradient: with the weights `w` held constant, for they change in steps only.
 
@@ -249,6 +252,8 @@ def lambdarank_loss(
         given = given._replace(relevance=xp.astype(given.relevance > 0, scores.dtype))
         weights = map_changes(xp, given, known, ranks, places)
     else:
+        negative = xp.any(given.relevance < 0, axis=-1)
+        given = given._replace(unknown=xp.logical_or(given.unknown, negative))
         weights = ndcg_changes(xp, given, ranks, places, truncation)
     chosen = better(xp, given)
     if truncation is not None:

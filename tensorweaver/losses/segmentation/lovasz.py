@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tensorweaver.backends import array_namespace
-from tensorweaver.errors import ArgumentError, LabelError, ShapeError
+from tensorweaver.errors import ArgumentError, ShapeError
 from tensorweaver.loss import composed
+from tensorweaver.loss.arguments import check_labels
 from tensorweaver.losses.spoil import spoil
 
 if TYPE_CHECKING:
@@ -75,11 +76,7 @@ def check_softmax(given: Mapping[str, Any], *, classes: str) -> None:
         )
         raise ShapeError(message)
     if not isinstance(targets, tuple) and targets.size:
-        bad = (targets < 0) | (targets >= shape[-1])
-        if bad.any():
-            label = targets[bad].flat[0]
-            message = f"{loss}: targets hold {label}, but the classes are 0 to {shape[-1] - 1}"
-            raise LabelError(message)
+        check_labels(loss, "targets", targets, shape[-1], None)
 
 
 @composed(roles={"targets": "label"}, check=check_softmax, domains={"probabilities": "probability"})

@@ -181,7 +181,8 @@ def focal_tversky_loss(
     Domain: as for `tversky_loss`; `gamma` positive and finite, else `ArgumentError`.
 
     Gradient: `gamma tversky_loss**(gamma - 1)` times that of `tversky_loss`; for `gamma` below 1, 0
-    at a perfect score, where the slope has no bound. Hessian: from the formula.
+    at a perfect score, where the slope has no bound. Hessian: from the formula; for `gamma` between
+    1 and 2 it has no bound at a perfect score either, and is taken as 0 there.
 
     Numerics: as for `dice_loss`.
 
@@ -212,10 +213,14 @@ def focal_tversky_loss(
         raise ArgumentError(message)
     xp, counts = counted(predictions, targets, from_logits=from_logits)
     tversky = share(xp, cost(counts, alpha, beta), counts.hits + smooth)
-    if gamma >= 1:
+    if gamma == 1 or gamma >= SMOOTH:
         return tversky if gamma == 1 else tversky**gamma
     perfect = tversky == 0
     return xp.where(perfect, 0.0, xp.where(perfect, 1.0, tversky) ** gamma)
+
+
+SMOOTH = 2
+"""From here up a power has a second derivative at 0."""
 
 
 def check(loss: str, numbers: Mapping[str, float]) -> None:

@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from tensorweaver.errors import LabelError, ShapeError
+from tensorweaver.errors import ShapeError
 from tensorweaver.loss import composed
+from tensorweaver.loss.arguments import refuse_labels
 from tensorweaver.losses.sequence.lengths import (
     check_lengths,
     each,
-    first_place,
     limited,
-    place_text,
 )
 from tensorweaver.tensor.eager import EagerNamespace, eager_namespace
 
@@ -49,13 +48,7 @@ def check(given: dict[str, Any], **_options: Any) -> None:
     ends = np.full(batch, steps) if lengths is None else np.reshape(lengths, (-1,))
     used = np.arange(steps) < np.broadcast_to(ends, (batch,))[:, None]
     bad = used & ((tags < 0) | (tags >= classes))
-    if bad.any():
-        place = first_place(bad)
-        message = (
-            f"crf_nll_loss: tags{place_text(place)} is {int(tags[place])}, but the {classes} "
-            f"classes are 0 to {classes - 1}"
-        )
-        raise LabelError(message)
+    refuse_labels("crf_nll_loss", "tags", tags, bad, classes)
 
 
 @composed(

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tensorweaver.errors import ArgumentError, LabelError, ShapeError
+from tensorweaver.loss.arguments import refuse_labels
 from tensorweaver.tensor.eager import EagerNamespace, eager_namespace
 
 __all__ = [
@@ -16,10 +17,8 @@ __all__ = [
     "check_labels",
     "check_lengths",
     "each",
-    "first_place",
     "limited",
     "padded_labels",
-    "place_text",
     "to_classes",
 ]
 
@@ -51,13 +50,7 @@ def check_lengths(
 def check_labels(loss: str, targets: Any, used: Any, classes: int, blank: int) -> None:
     """Refuse the first label that is used and is no class, or is the blank."""
     outside = used & ((targets < 0) | (targets >= classes))
-    if outside.any():
-        place = first_place(outside)
-        message = (
-            f"{loss}: targets{place_text(place)} is {int(targets[place])}, but the {classes} "
-            f"classes are 0 to {classes - 1}"
-        )
-        raise LabelError(message)
+    refuse_labels(loss, "targets", targets, outside, classes)
     is_blank = used & (targets == blank)
     if is_blank.any():
         place = first_place(is_blank)
