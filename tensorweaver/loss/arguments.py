@@ -243,7 +243,7 @@ def refuse_labels(
     classes: int,
     besides: str = "",
 ) -> None:
-    """`LabelError` for the first label that is bad; `besides` tells what is right besides classes."""
+    """`LabelError` for the first label that is bad; `besides` tells what is right too."""
     if not bad.any():
         return
     place = np.unravel_index(int(np.argmax(bad)), bad.shape)
