@@ -241,7 +241,7 @@ def refuse_labels(
     classes: int,
     besides: str = "",
 ) -> None:
-    """`LabelError` for the first label that is bad; `besides` tells what else is right."""
+    """`LabelError` for the first label that is bad; `besides` tells what is right too."""
     if not bad.any():
         return
     place = np.unravel_index(int(np.argmax(bad)), bad.shape)

@@ -45,9 +45,8 @@ def angle(xp: Any, a: Any, b: Any) -> Angle:
     """The part of one row that is not along the other, from the difference of both.
 
     Of rows of nearly the same length the difference is exact, and what it has along the row is
-    small: what is left keeps its digits. Of others, what is along the row is rounded to as many
-    digits as its size allows; rows of far other lengths are brought to one length, which rounds
-    them.
+    small: what is left keeps its digits. Otherwise what is along the row is rounded in proportion
+    to how much the lengths differ; rows of far other lengths are brought to one, which rounds them.
     """
     (size_a, a_is_zero), (size_b, b_is_zero) = largest_size(xp, a), largest_size(xp, b)
     none = xp.logical_or(a_is_zero, b_is_zero)

@@ -31,9 +31,9 @@ def cosine_similarity_loss(predictions: Any, targets: Any) -> Any:
 
     Numerics: of nearly parallel or opposed vectors the sine of the angle is found from the part of
     their difference, or sum, that is not along them; no square overflows. Of vectors of the same
-    length loss and gradient keep all their digits. Of vectors whose lengths differ by a factor `1 +
-    r` the angle is found to `min(r, 1)` roundings, as if that part of one last digit of a component
-    were unknown: the relative error of the loss is about that, divided by the angle.
+    length loss and gradient keep their digits. Where the lengths differ by a share `r`, at most 1,
+    the relative error is about `r` roundings divided by the angle: at an angle of 1e-3 and `r=0.2`,
+    1e-5 in float32.
 
     Same as: optax's `cosine_distance`; 1 more than Keras's `cosine_similarity`, which has the sign
     of a loss; `cosine_embedding_loss` with targets of 1.

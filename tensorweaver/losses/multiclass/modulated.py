@@ -37,11 +37,12 @@ def softmax_focal_loss(
     is certain.
 
     Gradient: for a label, `alpha[c] (1 - p[c])**(gamma - 1) (1 - p[c] - gamma p[c] log(p[c]))`
-    times `p - one_hot(c)`; finite for every `gamma`, 0 where the class is certain. Hessian: from the formula; it may be negative, the loss is not convex.
+    times `p - one_hot(c)`; finite for every `gamma`, 0 where the class is certain. Hessian: from
+    the formula; it may be negative, the loss is not convex.
 
     Numerics: `1 - p` is the sum of the other probabilities, so that a confident row keeps its
-    relative accuracy; for a `gamma` below 1.5 but 1 its power is found from its logarithm, so that no slope
-    of a confident row overflows.
+    relative accuracy. For a `gamma` below 1.5, but 1, its power is found from its logarithm, so
+    that no slope of a confident row overflows.
 
     Parameters
     ----------
