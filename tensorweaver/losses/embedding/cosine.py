@@ -59,7 +59,7 @@ def cosine_embedding_loss(x1: Any, x2: Any, targets: Any, *, margin: float = 0.0
     `targets` the same without that axis.
 
     Domain: all finite vectors, zero vectors as for `cosine_similarity_loss`. Targets -1 or +1, any
-    other gives NaN. `margin` in [-1, 1], else `ArgumentError`.
+    other is refused. `margin` in [-1, 1], else `ArgumentError`.
 
     Gradient: a pair, by `x1` and by `x2`: that of the cosine distance, or its opposite, or 0 where
     an unlike pair is at the margin or beyond.

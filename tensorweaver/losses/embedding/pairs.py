@@ -28,7 +28,7 @@ def hinge_embedding_loss(predictions: Any, targets: Any, *, margin: float = 1.0)
 
     Shapes: `predictions` of any shape; `targets` the same, or broadcasting to it.
 
-    Domain: all numbers, usually distances. Targets -1 or +1; any other, 0 included, gives NaN.
+    Domain: all numbers, usually distances. Targets -1 or +1; any other, 0 included, is refused.
     `margin` not negative, else `ArgumentError`.
 
     Gradient: 1 for like pairs; -1 for unlike ones within the margin, 0 beyond and at the margin.

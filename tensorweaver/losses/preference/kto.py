@@ -30,7 +30,7 @@ def kto_loss(
     the labels and `kl` the same, or broadcasting to it.
 
     Domain: any log-probabilities, infinite ones included; labels 1 (good) and -1 (bad); any
-    other label, 0 and False included, gives NaN: `2 * labels - 1` turns 0 into -1. `beta > 0`.
+    other label, 0 and False included, is refused: `2 * labels - 1` turns 0 into -1. `beta > 0`.
 
     Gradient: by `log_probs`, `-labels beta sigmoid(v) sigmoid(-v)` with `v = beta (log_probs -
     reference_log_probs - kl)`.

@@ -21,7 +21,7 @@ def margin_ranking_loss(x1: Any, x2: Any, targets: Any, *, margin: float = 0.0) 
 
     Shapes: `x1` of any shape; `x2` and `targets` the same, or broadcasting to it.
 
-    Domain: all real numbers. Targets -1 or +1; any other, 0 included, gives NaN. `margin` any
+    Domain: all real numbers. Targets -1 or +1; any other, 0 included, is refused. `margin` any
     number but NaN, else `ArgumentError`.
 
     Gradient: a pair, by `x1` and `x2`: `-targets` and `targets` where the order is wrong or the
