@@ -2,7 +2,7 @@
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import tensorweaver as tw
+from tensorweaver.loss.domains import DOMAINS
 from tests.battery.draws import Draw
 
 __all__ = ["SPECIMENS", "Case", "Peer", "Specimen", "cases", "register"]
@@ -144,6 +145,16 @@ class Specimen:
             a if axis is None else np.take(a, chosen, axis=axis)
             for a, axis in zip(arrays, axes, strict=False)
         ]
+
+    def refuses(self, arguments: Sequence[Any]) -> bool:
+        """Whether a number among the arguments, behind which arrays come, is outside its domain."""
+        domains = self.loss.formula.domains
+        names = (*self.loss.formula.arguments, *self.arrays)
+        return any(
+            np.any(DOMAINS[domains[name]].outside(np, np.asarray(argument, float)))
+            for name, argument in zip(names, arguments, strict=False)
+            if name in domains
+        )
 
     @property
     def name(self) -> str:

@@ -47,7 +47,7 @@ def elements(case, random, dtype):
         near = columns[1] * (1 + 1e-5 * random.normal(size=ORDINARY))
         close = list(zip(near, *columns[1:], strict=True))
     points = [*hostile, *specimen.hostile, *zip(*columns, strict=True), *close]
-    points = [p for p in points if not specimen.avoid(*p)]
+    points = [p for p in points if not (specimen.avoid(*p) or specimen.refuses(p))]
     turned = zip(*points, strict=True)
     return [in_dtype(d, column, dtype) for d, column in zip(draws, turned, strict=True)]
 
@@ -132,7 +132,8 @@ def rows_of(case, random, dtype):
             ([a[i] for a in arrays], {n: row_of(specimen, n, v, i) for n, v in given.items()})
             for i in range(ROWS // 2)
         ]
-    found += [(list(row), {}) for row in specimen.hostile if not case.with_arrays]
+    hostile = [row for row in specimen.hostile if not specimen.refuses(row)]
+    found += [(list(row), {}) for row in hostile if not case.with_arrays]
     return found
 
 
