@@ -14,7 +14,8 @@ STEP = 1e-5
 #: Rows whose slope by the first argument does not depend on it.
 FLAT = {"negative", "positive", "abs", "sign", "floor", "ceil", "trunc", "round", "floor_divide",
         "add", "subtract", "maximum", "minimum", "copysign", "remainder", "where",
-        "multiply", "divide", "multiply_no_nan", "xlogy", "xlog1py"}  # fmt: skip
+        "multiply", "divide", "multiply_no_nan", "xlogy", "xlog1py",
+        "times_exp", "divergence_slope", "laplace_cost", "laplace_by_scale"}  # fmt: skip
 
 
 def weights(shape):
