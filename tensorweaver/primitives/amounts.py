@@ -40,7 +40,9 @@ def power_term(xp: Any, x: Any, y: Any, rate: float) -> Any:
     """`y exp(rate x)`."""
     if rate == 0:
         return y
-    return xp.exp(rate * x) if isinstance(y, int | float) and y == 1 else times_exp(xp, y, rate * x)
+    if isinstance(y, int | float):
+        return xp.exp(rate * x) if y == 1 else times_exp(xp, y * xp.ones_like(x), rate * x)
+    return times_exp(xp, y, rate * x)
 
 
 def difference(xp: Any, x: Any, y: Any, cost: Any, gain: Any, odds: float) -> Any:

@@ -5,7 +5,7 @@ import zlib
 import numpy as np
 import pytest
 
-from tests.battery.select import chosen
+from tests.battery.select import chosen, dtypes_of
 from tests.battery.specimen import cases
 
 SEED = 20240229
@@ -14,7 +14,15 @@ SEED = 20240229
 def pytest_generate_tests(metafunc):
     if "case" in metafunc.fixturenames and "peer" not in metafunc.fixturenames:
         found = chosen(metafunc.function, cases())
-        metafunc.parametrize("case", [pytest.param(case, id=case.id) for case in found])
+        if hasattr(metafunc.function, "dtypes"):
+            named = [
+                pytest.param(case, dtype, id=f"{case.id}-{dtype}")
+                for case in found
+                for dtype in dtypes_of(metafunc.function, case)
+            ]
+            metafunc.parametrize(("case", "dtype"), named)
+        else:
+            metafunc.parametrize("case", [pytest.param(case, id=case.id) for case in found])
 
 
 @pytest.fixture

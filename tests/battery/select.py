@@ -1,8 +1,9 @@
 """Which cases a test is about."""
 
 import os
+import zlib
 
-__all__ = ["THOROUGH", "chosen", "of", "once_a_loss"]
+__all__ = ["THOROUGH", "chosen", "dtypes_of", "in_turn", "of", "once_a_loss"]
 
 THOROUGH = bool(os.environ.get("TENSORWEAVER_TEST_THOROUGH"))
 """Whether everything is asked of every case, which takes some times as long."""
@@ -22,6 +23,23 @@ def once_a_loss(test):
     """Run the test with a loss's first options alone, for others change nothing in it."""
     test.once = True
     return test
+
+
+def in_turn(*dtypes):
+    """Run the test in every dtype with a loss's first options, with others in one of them."""
+
+    def decorate(test):
+        test.dtypes = dtypes
+        return test
+
+    return decorate
+
+
+def dtypes_of(test, case):
+    """The dtypes that a test is run in."""
+    if THOROUGH or not case.is_further:
+        return test.dtypes
+    return [test.dtypes[zlib.crc32(case.id.encode()) % len(test.dtypes)]]
 
 
 def chosen(test, cases):

@@ -4,11 +4,10 @@ import itertools
 
 import mpmath
 import numpy as np
-import pytest
 
 from tests.accuracy.judge import ELEMENTWISE, OVER_CLASSES, Exact, assert_accurate, spacing
 from tests.battery.exact import exact_element, exact_row
-from tests.battery.select import THOROUGH, of
+from tests.battery.select import THOROUGH, in_turn, of
 from tests.battery.test_laws import several
 
 DTYPES = ("float32", "float64")
@@ -17,6 +16,7 @@ DTYPES = ("float32", "float64")
 MOST_HOSTILE = 150 if THOROUGH else 40
 ORDINARY = 24 if THOROUGH else 8
 ROWS = 6 if THOROUGH else 4
+WHOLES = 2 if THOROUGH else 1
 
 
 def in_dtype(draw, values, dtype):
@@ -52,7 +52,7 @@ def elements(case, random, dtype):
     return [in_dtype(d, column, dtype) for d, column in zip(draws, turned, strict=True)]
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@in_turn(*DTYPES)
 @of(lambda case: not (case.loss.formula.rowwise or case.loss.formula.composed))
 def test_value_and_gradient_of_elements(case, dtype, random):
     columns = elements(case, random, dtype)
@@ -153,7 +153,7 @@ def scaled(specimen, arrays, scale):
     ]
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@in_turn(*DTYPES)
 @of(lambda case: case.loss.formula.rowwise and case.specimen.rows_are_independent)
 def test_value_and_gradient_of_rows(case, dtype, random):
     specimen = case.specimen
@@ -203,11 +203,11 @@ def beside_the_largest(slopes, dtype, limit):
     return [Exact(e.want, e.allowance + more) for e in slopes]
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@in_turn(*DTYPES)
 @of(lambda case: case.specimen.whole)
 def test_value_and_gradient_of_whole_arrays(case, dtype, random):
     specimen = case.specimen
-    drawn = [case.draw(random, specimen.tiny) for _ in range(2)]
+    drawn = [case.draw(random, specimen.tiny) for _ in range(WHOLES)]
     given = [(a, {n: o[n] for n in specimen.arrays if n in o}) for a, o in drawn]
     given += [(list(row), {}) for row in specimen.hostile if not case.with_arrays]
     for arguments, more in given:

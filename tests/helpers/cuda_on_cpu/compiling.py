@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.helpers.cuda_on_cpu.building import CompileError, unavailable
+from tests.helpers.cuda_on_cpu.building import CompileError, leave_to_its_session, unavailable
 
 __all__ = ["ARCHITECTURES", "Compilation", "Resources", "compile_for"]
 
@@ -53,6 +53,7 @@ def compile_for(source, architecture, *options):
     CompileError where the compiler refuses it; skips where there is neither NVRTC nor nvcc. NVRTC
     comes with `pip install nvidia-cuda-nvrtc` or with CUDA's toolkit, which has nvcc as well.
     """
+    leave_to_its_session()
     compile_text = compile_by_nvrtc if nvrtc() else compile_by_nvcc
     cubin, report = compile_text(source, (*OPTIONS, f"--gpu-architecture={architecture}", *options))
     warnings = [line for line in report.splitlines() if ": warning" in line]

@@ -103,6 +103,7 @@ def test_without_a_compiler_it_skips_or_fails_on_demand(monkeypatch):
     monkeypatch.setattr(compiling, "nvrtc", lambda: None)
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("TENSORWEAVER_REQUIRE_CUDA_ON_CPU", raising=False)
+    monkeypatch.delenv("CI", raising=False)
     source = kernel("nowhere", "")
     with pytest.raises(pytest.skip.Exception, match="by NVRTC or nvcc, and neither is here"):
         compile_for(source, "sm_90")
