@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from tests.helpers.cuda_on_cpu.building import leave_to_its_session
 from tests.helpers.cuda_on_cpu.coverage import Coverage, Line
 from tests.helpers.cuda_on_cpu.report import SHOWN, lines_of
 
@@ -32,6 +33,7 @@ def test_launches(number):
 @pytest.fixture
 def pytest_on_suite(tmp_path, pytestconfig, monkeypatch):
     """A function that runs pytest with the plugin on SUITE with some numbers."""
+    leave_to_its_session()
     monkeypatch.delenv("TENSORWEAVER_CACHE", raising=False)
 
     def run(numbers, *arguments):
