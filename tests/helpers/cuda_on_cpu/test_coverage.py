@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.helpers.cuda_on_cpu import KernelError, compile_on_cpu
+from tests.helpers.cuda_on_cpu.building import leave_to_its_session
 from tests.helpers.cuda_on_cpu.specimens import kernel
 
 BRANCHES = """
@@ -91,6 +92,7 @@ SUMMARY = """
 
 
 def test_a_run_counts_what_all_of_its_processes_do(tmp_path, pytestconfig):
+    leave_to_its_session()
     environment = {**os.environ, "TENSORWEAVER_CACHE": str(tmp_path)}
     source = kernel("shared", "if (out[0] > 0)\n    out[0] = 1;\nelse\n    out[0] = -1;")
 
