@@ -20,21 +20,20 @@ PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
 
 #: What another release of Python or NumPy does not change: how exact the numbers are, CUDA kernels,
-#: what the battery asks of the losses but for `test_backends.py`, which computes each, and that
-#: engines agree call by call; `test_random_calls.py` asks them for calls of every kind.
+#: what the battery asks of the losses but for `test_backends.py`, which computes each, that engines
+#: agree call by call, for `test_random_calls.py` asks them for calls of every kind; the code itself.
 ONCE = [f"battery/test_{name}.py" for name in ("accuracy", "inputs", "laws", "peers")]
-ONCE += [
-    "accuracy",
-    "compiler/cuda",
-    "gpu",
-    "helpers/cuda_on_cpu",
-    "loss/engines/test_agreement.py",
-]
+ONCE += [f"loss/engines/test_{name}.py" for name in ("agreement", "layouts", "sizes", "memory")]
+ONCE += ["accuracy", "architecture", "benchmarks", "compiler/cuda", "examples", "gpu"]
+ONCE += ["helpers/cuda_on_cpu", "primitives/test_mutations.py"]
 WITHOUT_ONCE = [f"--ignore=tests/{name}" for name in ONCE]
 
 #: Losses of each family whose kernels, run on the CPU, are held to their textbook formulas.
 ON_CUDA = ["asymmetric", "binomial_nll", "bpr", "categorical_hinge", "cosine_similarity"]
 ON_CUDA += ["crps_gaussian", "dice", "dpo", "gaussian_kl", "generalized_cross_entropy", "welsch"]
+
+#: Rows of the benchmark that show that it runs: of elements, classes, a sequence, rows compared.
+QUICK_ROWS = ["mse", "sigmoid_focal", "ce_65536x10", "ctc_500x32x1000", "info_nce"]
 
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "virtualenv"
@@ -180,8 +179,9 @@ def cuda_on_cpu(session: nox.Session) -> None:
     shared = Path(session.create_tmp()).resolve() / "shared"  # each kernel is compiled once
     session.env["TENSORWEAVER_CACHE"] = os.environ.get("TENSORWEAVER_CACHE", str(shared))
     run_tests(session, "tests/helpers/cuda_on_cpu")
-    arguments = ("--engine", "cuda", "tests/accuracy", "tests/losses", "tests/loss")
-    run_tests(session, *arguments, "--ignore=tests/loss/engines")
+    names = ("backends", "shapes", "user_losses", "weights")
+    paths = ["tests/accuracy", "tests/losses", *(f"tests/loss/test_{name}.py" for name in names)]
+    run_tests(session, "--engine", "cuda", *paths)
     chosen = " or ".join(f"[{name}_loss-float32]" for name in ON_CUDA)
     run_tests(session, "--engine", "cuda", "tests/battery/test_accuracy.py", "-k", chosen)
     kernels = Path(session.create_tmp()).resolve() / "kernels"  # lines of this run alone count
@@ -284,5 +284,6 @@ def bench(session: nox.Session) -> None:
     for name in ("latency", "first_call", "cpu"):
         folder = Path("benchmarks")
         ends = ["--quick"] if quick else ["--output", str(folder / "results" / f"{name}.json")]
+        ends += ["--rows", ",".join(QUICK_ROWS)] if quick and name == "cpu" else []
         script = str(folder / f"{name}.py")
         run(session, script, *ends, *session.posargs, within="frameworks")
