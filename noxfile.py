@@ -21,7 +21,7 @@ PYTHONS = nox.project.python_versions(PROJECT)
 
 #: What another release of Python or NumPy does not change: how exact the numbers are, CUDA kernels,
 #: what the battery asks of the losses but for `test_backends.py`, which computes each, that engines
-#: agree call by call, for `test_random_calls.py` asks them for calls of every kind; the code itself.
+#: agree call by call, for `test_random_calls.py` asks of every kind; nor the code itself.
 ONCE = [f"battery/test_{name}.py" for name in ("accuracy", "inputs", "laws", "peers")]
 ONCE += [f"loss/engines/test_{name}.py" for name in ("agreement", "layouts", "sizes", "memory")]
 ONCE += ["accuracy", "architecture", "benchmarks", "compiler/cuda", "examples", "gpu"]
