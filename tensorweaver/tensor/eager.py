@@ -136,6 +136,10 @@ class EagerNamespace:
         shape[axis] = x.shape[axis]
         return self.library.reshape(self.places(x.shape[axis], x), tuple(shape))
 
+    def stop_gradient(self, x: Array) -> Array:
+        """`x` itself, constant for a library that differentiates by itself, too."""
+        return self.backend.stop_gradient(x)
+
     def take_along_axis(self, x: Array, labels: Array, *, axis: int = -1) -> Array:
         """The elements at `labels`; where the library cannot index so, by comparing all places."""
         labels = self.as_index(labels)

@@ -167,7 +167,7 @@ def test_long_sequences_lose_no_digits(rng):
     want, expected = ctc(log_probs.astype(np.float32).astype(float), *arrays)
     assert_close(value, np.float32(want), rtol=5e-7)
     seen = expected < -1e-30
-    assert np.max(np.abs(gradient[seen] / expected[seen] - 1)) < 2e-4
+    assert np.max(np.abs(gradient[seen] / expected[seen] - 1)) < 5e-4
     assert np.max(np.abs(gradient - expected)) < 2e-5
     unlikely = log_probs.astype(np.float32) * 200  # no exponential of any alignment is a number
     value, gradient = ctc(unlikely, *arrays)

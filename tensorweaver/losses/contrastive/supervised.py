@@ -137,7 +137,7 @@ def circle_loss(
     other = xp.logical_not(xp.logical_or(same, itself))
     unit = unit_rows(embeddings)
     cosines = unit @ unit.T
-    held = cosines if weight_gradient else cosines.detach()
+    held = cosines if weight_gradient else xp.stop_gradient(cosines)
     pull = xp.maximum(1.0 + margin - held, 0.0) * (1.0 - margin - cosines)
     push = xp.maximum(held + margin, 0.0) * (cosines - margin)
     found = xp.zeros_like(cosines[:, 0])

@@ -78,7 +78,7 @@ def adaptive_delta_huber_loss(predictions: Any, targets: Any, *, quantile: float
     difference = predictions - targets
     if not difference.size:
         return difference
-    distance = xp.abs(difference.detach())
+    distance = xp.abs(xp.stop_gradient(difference))
     place = math.ceil(quantile * distance.size) - 1
     delta = xp.sort(xp.reshape(distance, (-1,)))[place]
     unknown = xp.any(xp.isnan(distance))
@@ -87,7 +87,7 @@ def adaptive_delta_huber_loss(predictions: Any, targets: Any, *, quantile: float
 
 def huber(xp: Any, difference: Any, delta: Any) -> Any:
     """As `huber_loss`, but each branch is only given what it is for: no infinity meets another."""
-    is_near = xp.abs(difference.detach()) <= delta
+    is_near = xp.abs(difference) <= delta
     near = xp.where(is_near, difference, 0.0)
     far = xp.where(is_near, 0.0, xp.abs(difference))
     linear = xp.where(is_near, 0.0, delta * (far - 0.5 * delta))
