@@ -104,9 +104,11 @@ def strict(session: nox.Session) -> None:
 def engines(session: nox.Session, engine: str) -> None:
     """Run every test that an engine computes in with one for all calls, whatever their size.
 
-    `numpy` interprets what is small, so `interpret` runs those alone whose arrays are large.
+    `numpy` interprets what is small, so `interpret` runs those alone whose arrays are large; and
+    `llvm` leaves the losses one by one, of which each has a kernel, to the battery.
     """
-    names = ["accuracy", "loss", "losses", "test_check.py", "test_functions.py"]
+    names = ["accuracy", "loss", "test_check.py", "test_functions.py"]
+    names += ["losses/test_peer_failures.py" if engine == "llvm" else "losses"]
     if engine == "interpret":
         accuracy = ("functions", "half", "reductions")
         names = [f"accuracy/test_{name}.py" for name in accuracy]
