@@ -177,26 +177,15 @@ def power(x: Node, y: Node) -> Node | None:
     return POWERS[y.value](x) if y.value in POWERS else None
 
 
-def of(name: str, *more: str) -> Callable[[Node], Node]:
-    """One function of a number after another."""
-
-    def applied(x: Node) -> Node:
-        for function in (name, *more):
-            x = operation(function, x)
-        return x
-
-    return applied
-
-
 POWERS: dict[float, Callable[[Node], Node]] = {
-    -1: of("reciprocal"),
-    0.25: of("sqrt", "sqrt"),
-    0.5: of("sqrt"),
+    -1: lambda x: operation("reciprocal", x),
+    0.25: lambda x: operation("sqrt", operation("sqrt", x)),
+    0.5: lambda x: operation("sqrt", x),
     1: lambda x: x,
     1.5: lambda x: operation("multiply", x, operation("sqrt", x)),
-    2: of("square"),
+    2: lambda x: operation("square", x),
     3: lambda x: operation("multiply", x, operation("square", x)),
-    4: of("square", "square"),
+    4: lambda x: operation("square", operation("square", x)),
 }
 
 

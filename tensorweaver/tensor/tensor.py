@@ -261,7 +261,13 @@ class Tensor(Variable):
         self.grad = None
 
     def detach(self) -> "Tensor":
-        """The same array, as a constant."""
+        """The same array, as a constant, for a library that differentiates by itself too."""
+        return self.wrap(self.home.stop_gradient(self.array), self.home)
+
+    def off_tape(self) -> "Tensor":
+        """The same array, for what brings a way back of its own. Unlike `detach` it does not stop a
+        library that differentiates by itself, which walks back through the array.
+        """
         return self.wrap(self.array, self.home)
 
     def to(self, backend: str, *, device: Any = None) -> "Tensor":

@@ -7,6 +7,7 @@ import functools
 import numpy as np
 import pytest
 
+import tensorweaver as tw
 from tests.battery.specimen import cases
 from tests.battery.test_laws import several
 from tests.helpers.arrays import make_array
@@ -57,3 +58,26 @@ def test_torch_walks_back(case):
     assert_close(found.detach(), value, like=there[0].detach(), rtol=1e-12)
     for leaf, want in zip(leaves, several(gradient), strict=True):
         assert_close(leaf.grad, want, like=there[0].detach(), rtol=1e-11, atol=1e-14)
+
+
+@tw.composed
+def held_loss(predictions, targets):
+    """An error times itself as a constant: a slope of the half of a square's."""
+    error = predictions - targets
+    return error * error.detach()
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch", "jax"])
+def test_what_is_detached_is_a_constant_for_every_library(library):
+    pytest.importorskip(library)
+    x, y = make_array(library, np.asarray([3.0, -1.0])), make_array(library, np.zeros(2))
+    if library == "torch":
+        held_loss(x.requires_grad_(), y, reduction="sum").backward()
+        found = x.grad
+    elif library == "jax":
+        import jax
+
+        found = jax.grad(lambda x: held_loss(x, y, reduction="sum"))(x)
+    else:
+        found = held_loss.grad(x, y, reduction="sum")
+    assert np.asarray(found).tolist() == [3.0, -1.0]

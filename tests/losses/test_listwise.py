@@ -20,16 +20,6 @@ def lists(rng):
     return rng.normal(size=(4, 6)), rng.integers(0, 4, (4, 6)).astype(float)
 
 
-@every
-def test_a_list_without_items_does_not_count(loss, lists):
-    scores, relevance = lists
-    mask = np.ones((4, 6), bool)
-    mask[2], scores[2] = False, NAN
-    value, gradient = loss.value_and_grad(scores, relevance, mask=mask)
-    assert_close(value, loss(np.delete(scores, 2, 0), np.delete(relevance, 2, 0)), rtol=1e-13)
-    np.testing.assert_array_equal(gradient[2], np.zeros(6))
-
-
 @pytest.mark.parametrize("loss", LOSSES[:2], ids=lambda loss: loss.formula.name)
 def test_lists_of_nothing(loss):
     assert loss(np.zeros((2, 0)), np.zeros((2, 0)), reduction="sum") == 0

@@ -47,7 +47,7 @@ def sorted_sum(xp: Any, predictions: Any, targets: Any, fair: bool) -> Any:  # n
 def with_known_slopes(predictions: Any, targets: Any, *, fair: bool = False) -> Any:
     """The same, with its slopes counted."""
     xp = array_namespace(predictions)
-    x, y = predictions.detach(), targets.detach()
+    x, y = predictions.off_tape(), targets.off_tape()
     count = predictions.shape[-1]
     value = sorted_sum(xp, x, y, fair)
     side = xp.sign(x - y[..., None])

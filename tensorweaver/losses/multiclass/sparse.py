@@ -131,8 +131,8 @@ def with_known_slopes(logits: Any, targets: Any, projection: Projection) -> Any:
     """
     xp = array_namespace(logits)
     scale, power = projection
-    q = distribution(xp, logits, targets.detach())
-    x = scale * from_largest(xp, logits.detach())
+    q = distribution(xp, logits, targets.off_tape())
+    x = scale * from_largest(xp, logits.off_tape())
     from_threshold = x - threshold_of(xp, x, power)
     above = xp.maximum(from_threshold, 0.0)
     p, root = (above, q) if power == SPARSEMAX.power else (above**2, xp.sqrt(q))

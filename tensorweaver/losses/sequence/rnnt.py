@@ -177,7 +177,8 @@ def rnnt_loss(
         The class that says nothing; negative ones count from the end.
     clamp
         Above 0, a limit for each number of a loss's gradient by the logits; value and second
-        derivatives do not know it.
+        derivatives do not know it, nor do `torch.autograd` and `jax.grad`, which find their own way
+        back from the value.
     fused_log_softmax
         False takes the logits as log-probabilities, and differentiates by these.
 
