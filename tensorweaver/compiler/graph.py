@@ -29,6 +29,8 @@ __all__ = [
     "category_of",
     "constant",
     "input_node",
+    "is_decay",
+    "is_log1p_of_decay",
     "operation",
     "replace",
     "topological",
@@ -281,12 +283,23 @@ def verify(graph: Graph) -> None:
 
 
 def is_log1p_of_decay(node: Node) -> bool:
-    """Whether it is `log1p(exp(-abs(x)))`: then the argument is between 0 and 1, for which there
-    are quicker ways.
+    """Whether it is `log1p(exp(-abs(x)))` or the like: the argument is between 0 and 1, for which
+    there are quicker ways.
     """
-    names = ("log1p", "exp", "negative", "abs")
-    for name in names:
-        if node.name != name:
-            return False
-        node = node.arguments[0]
-    return True
+    return node.name == "log1p" and is_decay(node.arguments[0])
+
+
+def is_decay(node: Node) -> bool:
+    """Whether it is `exp(x)` of what is never above 0, as far as a look tells."""
+    return node.name == "exp" and is_never_positive(node.arguments[0])
+
+
+def is_never_positive(node: Node) -> bool:
+    """Whether it is `-abs(x)` or `x - max(x)`, or one of them but for where it is a number."""
+    if node.name == "where":
+        _, chosen, other = node.arguments
+        return chosen.is_constant and chosen.value <= 0 and is_never_positive(other)
+    if node.name == "subtract":
+        minuend, subtrahend = node.arguments
+        return subtrahend.name == "max" and subtrahend.arguments[0] is minuend
+    return node.name == "negative" and node.arguments[0].name == "abs"

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from tensorweaver.compiler import parallel
 from tensorweaver.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = ["DOMAINS", "Domain", "check_domain"]
 
@@ -90,9 +91,10 @@ def check_domain(
         return
     if counted is not None:
         numbers, counted = np.broadcast_arrays(numbers, counted)
-    for start, part in parts(numbers):
-        if bounds is not None and lies_within(part, *bounds):
-            continue
+    whole = np.atleast_1d(numbers)
+    step = max(1, PART * len(whole) // max(1, whole.size))
+    for start in suspicious(whole, step, bounds):
+        part = part_at(whole, start, step)
         with np.errstate(invalid="ignore"):
             bad = outside(np, part)
         if counted is not None:
@@ -106,18 +108,29 @@ def check_domain(
         raise ArgumentError(message)
 
 
+def suspicious(whole: Array, step: int, bounds: tuple[float, float] | None) -> list[int]:
+    """Where parts begin that do not lie within the bounds, found by all threads; else all parts."""
+    starts = list(range(0, len(whole), step))
+    if bounds is None:
+        return starts
+    within = [False] * len(starts)
+
+    def look(number: int) -> None:
+        within[number] = lies_within(part_at(whole, starts[number], step), *bounds)
+
+    parallel.run(look, len(starts))
+    return [start for start, inside in zip(starts, within, strict=True) if not inside]
+
+
 def lies_within(part: Array, least: float, most: float) -> bool:
     """Whether all numbers do; False where any is NaN."""
     return not part.size or (least <= float(part.min()) and float(part.max()) <= most)
 
 
-def parts(numbers: Array) -> Iterator[tuple[int, Array]]:
-    """Neighbours along the first axis, few enough for the caches, and where they begin; halves as
-    float32, which NumPy compares quickly.
+def part_at(whole: Array, start: int, step: int) -> Array:
+    """Neighbours along the first axis, few enough for the caches; halves as float32, which NumPy
+    compares quickly.
     """
-    whole = np.atleast_1d(numbers)
-    step = max(1, PART * len(whole) // max(1, whole.size))
-    for start in range(0, len(whole), step):
-        part = whole[start : start + step]
-        is_half = part.dtype.itemsize == HALF and part.dtype.kind not in "iub"
-        yield start, part.astype(np.float32) if is_half else part
+    part = whole[start : start + step]
+    is_half = part.dtype.itemsize == HALF and part.dtype.kind not in "iub"
+    return part.astype(np.float32) if is_half else part

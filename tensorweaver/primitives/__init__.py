@@ -11,6 +11,7 @@ from tensorweaver.primitives.elementwise import ELEMENTWISE, PREDICATES
 from tensorweaver.primitives.events import EVENTS
 from tensorweaver.primitives.gamma import GAMMA
 from tensorweaver.primitives.normal import NORMAL
+from tensorweaver.primitives.outcomes import OUTCOMES
 from tensorweaver.primitives.primitive import Kind, Primitive, Rule
 from tensorweaver.primitives.reductions import REDUCTIONS
 from tensorweaver.primitives.shaping import SHAPING
@@ -36,6 +37,7 @@ TABLES = (
     AMOUNTS,
     SPREADS,
     EVENTS,
+    OUTCOMES,
 )
 """The rows by theme; each name stands in one of them."""
 

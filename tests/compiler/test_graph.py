@@ -12,6 +12,8 @@ from tensorweaver.compiler.graph import (
     NumberKind,
     constant,
     input_node,
+    is_decay,
+    is_log1p_of_decay,
     operation,
     topological,
     verify,
@@ -129,3 +131,44 @@ def test_a_graph_prints_one_line_a_node():
         "%2 = add(%0, %1) : element\n"
         "return %2"
     )
+
+
+def exponential(node):
+    return operation("exp", node)
+
+
+def from_maximum(node, of):
+    return operation("subtract", node, operation("max", of))
+
+
+SIZE = operation("negative", operation("abs", X))
+INFINITE = operation("equal", X, constant(float("inf")))
+
+
+@pytest.mark.parametrize(
+    "exponent",
+    [SIZE, from_maximum(X, X), operation("where", INFINITE, constant(0.0), from_maximum(X, X))],
+)
+def test_a_decay_is_the_exponential_of_what_is_never_above_0(exponent):
+    assert is_decay(exponential(exponent))
+    assert is_log1p_of_decay(operation("log1p", exponential(exponent)))
+    assert not is_log1p_of_decay(operation("log", exponential(exponent)))
+
+
+@pytest.mark.parametrize(
+    "exponent",
+    [
+        X,
+        operation("abs", X),
+        operation("negative", X),
+        from_maximum(X, Y),
+        operation("subtract", operation("max", X), X),
+        operation("where", INFINITE, constant(1.0), SIZE),
+        operation("where", INFINITE, constant(float("nan")), SIZE),
+        operation("where", INFINITE, X, SIZE),
+        operation("where", INFINITE, constant(0.0), X),
+    ],
+)
+def test_what_may_be_above_0_is_no_decay(exponent):
+    assert not is_decay(exponential(exponent))
+    assert not is_decay(exponent)

@@ -11,7 +11,7 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from tensorweaver.compiler.cuda.scope import Scope
-from tensorweaver.compiler.graph import Node, is_log1p_of_decay
+from tensorweaver.compiler.graph import Node, is_decay, is_log1p_of_decay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping
@@ -187,17 +187,8 @@ def is_infinite(node: Node) -> bool:
     )
 
 
-def is_decay(node: Node) -> bool:
-    """Whether it is `exp(-abs(x))`."""
-    for name in ("exp", "negative", "abs"):
-        if node.name != name:
-            return False
-        node = node.arguments[0]
-    return True
-
-
 def is_one_and_decay(node: Node) -> bool:
-    """Whether it is `1 + exp(-abs(x))`, from 1 to 2."""
+    """Whether it is one and a decay such as `exp(-abs(x))`, from 1 to 2."""
     if node.name != "add":
         return False
     one, decay = node.arguments

@@ -1,4 +1,4 @@
-"""The exponential and its kin, without branches and tables: exp, expm1, tanh, sinh, cosh.
+"""The exponential and its kin, without branches and tables: exp, decay, expm1, tanh, sinh, cosh.
 
 All begin as exp does: x = n*ln(2) + r with an integer n and |r| <= ln(2)/2, so that a short
 polynomial in r remains. n is found by adding a number so large that the sum has no place for a
@@ -27,7 +27,7 @@ from tensorweaver.compiler.llvm.vector import INTEGERS
 if TYPE_CHECKING:
     from tensorweaver.compiler.llvm.vector import Vector
 
-__all__ = ["cosh", "exp", "expm1", "sinh", "tanh"]
+__all__ = ["cosh", "decay", "exp", "expm1", "sinh", "tanh"]
 
 
 class Constants(NamedTuple):
@@ -105,6 +105,7 @@ CONSTANTS = {
     ),
 }
 
+RAISED = 61
 TANH_SMALL = 0.55
 FAR = 40.0
 """Beyond this e**-x is lost beside 1 in every kind."""
@@ -140,6 +141,19 @@ def exp(x: Vector) -> Vector:
     first = (bits << (precision.fraction - 1)) & precision.exponent_mask
     second = (bits << precision.fraction) - first
     return power * first.from_bits() * second.from_bits()
+
+
+def decay(x: Vector) -> Vector:
+    """`exp` of what is never above 0, raised by 2**RAISED so that no power of two is subnormal; odd
+    as the bias, it leaves n what it is in `exp`, where x lies between two.
+    """
+    precision = precision_of(x)
+    constants = constants_of(x)
+    inside = at_least(x, constants.exp_range[0])
+    n, high, bits = reduce(inside, offset=precision.bias + RAISED)
+    r = n.multiply_add(-precision.ln2[1], high)
+    power = polynomial(r, (*constants.exp, 1.0, 1.0))
+    return power * power_of_two(bits) * 2.0**-RAISED
 
 
 def expm1(x: Vector) -> Vector:

@@ -4,8 +4,8 @@ Those that losses are made of are written out, in `exponential.py` and `logarith
 ask the C library lane by lane. All result in numbers of the first argument's kind, but for the
 predicates (`isnan`, `isinf`, `isfinite`, `signbit`), which result in truth values.
 
-One name is not the array API's: `log1p_unit` is a `log1p` of numbers from 0 to 1 alone, such as
-e**-|x|, at less than half the price.
+Two names are not the array API's: `decay` is an `exp` of what is never above 0, such as -|x|, and
+`log1p_unit` a `log1p` of numbers from 0 to 1 alone, such as e**-|x|, at less than half the price.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from tensorweaver.compiler.llvm.exponential import cosh, exp, expm1, sinh, tanh
+from tensorweaver.compiler.llvm.exponential import cosh, decay, exp, expm1, sinh, tanh
 from tensorweaver.compiler.llvm.logarithm import log, log1p, log1p_unit, log2, log10
 from tensorweaver.compiler.llvm.vector import Type
 
@@ -110,6 +110,7 @@ def sign(x: Vector) -> Vector:
 
 FUNCTIONS: dict[str, Callable[..., Vector]] = {
     "exp": exp,
+    "decay": decay,
     "expm1": expm1,
     "log": log,
     "log1p": log1p,

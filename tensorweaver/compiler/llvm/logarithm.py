@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from tensorweaver.compiler.llvm.precision import polynomial, precision_of
+from tensorweaver.compiler.llvm.precision import horner, polynomial, precision_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -147,8 +147,17 @@ def log1p(x: Vector) -> Vector:
 
 
 def log1p_unit(x: Vector) -> Vector:
-    """As log1p, for x from 0 to 1 alone, where it needs no exponent: x + tail."""
-    return x + tail(x, constants_of(x).unit_tail)
+    """As log1p, for x from 0 to 1 alone, where it needs no exponent: x + tail.
+
+    2*s is x - s*x, so in float64 the sum 2*s + s*rest of `tail` becomes x - s*(x - rest).
+    """
+    coefficients = constants_of(x).unit_tail
+    if x.type.kind == "float":
+        return x + tail(x, coefficients)
+    s = x / (x + 2.0)
+    square = s * s
+    inner = polynomial(square, coefficients).multiply_add(-square, x)
+    return inner.multiply_add(-s, x)
 
 
 def other_base(exponent: Vector, f: Vector, base: Base) -> Vector:
@@ -191,7 +200,7 @@ def exponent_of(x: Vector, subnormal: Vector | None = None) -> tuple[Vector, Vec
 def tail(f: Vector, coefficients: Sequence[float]) -> Vector:
     """log(1 + f) - f."""
     if f.type.kind == "float":
-        return polynomial(f, (*coefficients, -0.5)) * (f * f)
+        return horner(f, (*coefficients, -0.5)) * (f * f)
     half_square = f * f * 0.5
     s = f / (f + 2.0)
     square = s * s

@@ -53,17 +53,35 @@ PRECISIONS = {
 }
 
 
+SPLIT_FROM = 4
+"""How many higher coefficients a polynomial has that is worth splitting."""
+
+
 def precision_of(x: Vector) -> Precision:
     """The format of the lanes of `x`."""
     return PRECISIONS[x.type.kind]
 
 
 def polynomial(x: Vector, coefficients: Sequence[float]) -> Vector:
-    """By Horner's rule; the coefficient of the highest power comes first."""
-    result = x.like(coefficients[0])
-    for coefficient in coefficients[1:]:
-        result = result.multiply_add(x, coefficient)
-    return result
+    """By Horner's rule, of which every step waits for the one before: so the even and the odd
+    powers go side by side, all but the two lowest, from which the result has its last digits. The
+    coefficient of the highest power comes first.
+    """
+    higher, lower = coefficients[:-2], coefficients[-2:]
+    if len(higher) < SPLIT_FROM:
+        return horner(x, coefficients)
+    square = x * x
+    even, odd = (horner(square, higher[(len(higher) - i) % 2 :: 2]) for i in (1, 2))
+    return horner(x, lower, odd.multiply_add(x, even))
+
+
+def horner(x: Vector, coefficients: Sequence[float], start: Vector | None = None) -> Vector:
+    """`start`, if there is one, stands before the coefficients."""
+    if start is None:
+        start, coefficients = x.like(coefficients[0]), coefficients[1:]
+    for coefficient in coefficients:
+        start = start.multiply_add(x, coefficient)
+    return start
 
 
 def at_most(x: Vector, bound: float) -> Vector:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import TYPE_CHECKING
 
-from tensorweaver.compiler.graph import is_log1p_of_decay
+from tensorweaver.compiler.graph import is_decay, is_log1p_of_decay
 from tensorweaver.compiler.llvm.code import PLACE
 from tensorweaver.compiler.llvm.functions import FUNCTIONS
 from tensorweaver.compiler.llvm.integers import INTEGER_FUNCTIONS
+from tensorweaver.compiler.llvm.precision import at_least, at_most
 from tensorweaver.compiler.llvm.vector import Type, Vector
 from tensorweaver.compiler.values import Values
 
@@ -45,6 +47,9 @@ OPERATORS: dict[str, Callable[..., Vector]] = {
     "where": Vector.choose,
 }
 """What vectors do themselves; all else is a function."""
+
+BOUNDED = {"maximum": at_least, "minimum": at_most}
+"""What is done in one instruction where one of the two is a number: only the other may be NaN."""
 
 
 class Scope(Values[Vector]):
@@ -93,11 +98,20 @@ class Scope(Values[Vector]):
             return arguments[0].to(self.real.kind)
         if {PLACE, "i64"} <= {argument.type.kind for argument in arguments}:
             arguments = [a.to(PLACE) if a.type.kind == "i64" else a for a in arguments]
+        if node.name in BOUNDED and arguments[0].type.real:
+            for number, other in ((1, 0), (0, 1)):
+                bound = node.arguments[number]
+                if bound.is_constant and not math.isnan(bound.value):
+                    return BOUNDED[node.name](arguments[other], bound.value)
         if node.name in OPERATORS:
             return OPERATORS[node.name](*arguments)
         if not arguments[0].type.real:
             return INTEGER_FUNCTIONS[node.name](*arguments)
-        name = "log1p_unit" if is_log1p_of_decay(node) else node.name
+        name = node.name
+        if is_decay(node):
+            name = "decay"
+        elif is_log1p_of_decay(node):
+            name = "log1p_unit"
         return self.code.call_inline(name, FUNCTIONS[name], *arguments)
 
     def real_value(self, node: Node) -> Vector:

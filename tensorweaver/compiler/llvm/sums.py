@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["Accumulator", "Sum", "accumulator"]
 
 
-WIDTH = 8
-"""One register of 512 bits, or two of 256: an addition may take as long as a vector's other work.
-"""
+WIDTH = 4
+"""One register of 256 bits: taking one more in with what is rounded off costs seven operations."""
 
 
 class Accumulator:

@@ -119,9 +119,7 @@ def binary_cross_entropy_with_logits_loss(
     positives, negatives = shares(name, targets, label_smoothing)
     if pos_weight is not None:
         positives = pos_weight * positives
-    loss_if_positive = xp.multiply_no_nan(xp.softplus(-logits), positives)
-    loss_if_negative = xp.multiply_no_nan(xp.softplus(logits), negatives)
-    loss = loss_if_positive + loss_if_negative
+    loss = xp.outcome_cost(logits, negatives, positives)
     return loss if weight is None else xp.multiply_no_nan(loss, weight)
 
 

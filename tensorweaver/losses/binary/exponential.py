@@ -105,9 +105,7 @@ def multilabel_soft_margin_loss(logits: Any, targets: Any, *, weight: Any = None
     np.float64(1.410038)
     """
     xp = array_namespace(logits)
-    loss_if_positive = xp.multiply_no_nan(xp.softplus(-logits), targets)
-    loss_if_negative = xp.multiply_no_nan(xp.softplus(logits), 1 - targets)
-    loss = loss_if_positive + loss_if_negative
+    loss = xp.outcome_cost(logits, 1 - targets, targets)
     if weight is not None:
         loss = xp.multiply_no_nan(loss, weight)
     return xp.mean(loss, axis=-1)

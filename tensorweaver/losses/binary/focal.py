@@ -65,9 +65,7 @@ def sigmoid_focal_loss(
     check_exponent("sigmoid_focal_loss", "gamma", gamma)
     xp = array_namespace(logits)
     negatives = 1 - targets
-    loss_if_positive = xp.multiply_no_nan(xp.softplus(-logits), targets)
-    loss_if_negative = xp.multiply_no_nan(xp.softplus(logits), negatives)
-    cross_entropy = loss_if_positive + loss_if_negative
+    cross_entropy = xp.outcome_cost(logits, negatives, targets)
     loss = modulation(xp, logits, targets, gamma) * cross_entropy
     if alpha is None:
         return loss

@@ -61,6 +61,15 @@ def test_log1p_unit_errs_by_two_ulp_at_most_from_0_to_1(dtype, target):
     assert report("log1p_unit", dtype, target, numbers, error) <= 2
 
 
+@pytest.mark.parametrize("target", TARGETS)
+@dtypes
+def test_decay_is_exp_below_0(dtype, target):
+    """In every bit, so that whoever computes one and the other finds no difference."""
+    numbers = everywhere(dtype)
+    numbers = numbers[~(numbers > 0)]
+    same(compiled("decay", dtype, target)(numbers), compiled("exp", dtype, target)(numbers))
+
+
 @dtypes
 @pytest.mark.parametrize("name", OF_C)
 def test_functions_of_c_err_by_four_ulp_at_most(name, dtype):
@@ -195,7 +204,7 @@ def test_extremes_are_nan_where_either_is(name, dtype, target):
 
 
 def test_every_function_is_tested():
-    named = {*OWN, "log1p_unit", *OF_C, *EXACT, *PREDICATES, *TWO, *TWO_EXACT, *EXTREMES}
+    named = {*OWN, "decay", "log1p_unit", *OF_C, *EXACT, *PREDICATES, *TWO, *TWO_EXACT, *EXTREMES}
     assert named == FUNCTIONS.keys()
 
 
