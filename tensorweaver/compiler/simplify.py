@@ -147,6 +147,9 @@ def multiply(x: Node, y: Node) -> Node | None:  # noqa: PLR0911 - a rule a line
     if x.level is Level.SCALAR and y.name == "multiply" and power_of_two(y.arguments[0]):
         scale = operation("multiply", y.arguments[0], x)
         return operation("multiply", scale, y.arguments[1])
+    if power_of_two(x) and y.name == "multiply" and y.arguments[0].level is Level.SCALAR < y.level:
+        scale = operation("multiply", x, y.arguments[0])
+        return operation("multiply", scale, y.arguments[1])
     return None
 
 
@@ -194,11 +197,13 @@ def where(condition: Node, x: Node, y: Node) -> Node | None:
         return x if condition.value else y
     if x is y:
         return x
-    return (
-        operation("where", condition.arguments[0], y, x)
-        if condition.name == "logical_not"
-        else None
-    )
+    if condition.name == "logical_not":
+        return operation("where", condition.arguments[0], y, x)
+    if x.name == y.name == "multiply":
+        (scale, of_x), (other, of_y) = x.arguments, y.arguments
+        if scale is other and scale.level is Level.SCALAR:
+            return operation("multiply", scale, operation("where", condition, of_x, of_y))
+    return None
 
 
 def equal(x: Node, y: Node) -> Node | None:

@@ -111,6 +111,7 @@ def test_simplify_has_nothing_left_to_do(formula, kind):
 
 ZERO, ONE, TWO = constant(0.0), constant(1.0), constant(2.0)
 NEGATED = operation("negative", X)
+IS_NAN = operation("isnan", X)
 
 
 @pytest.mark.parametrize(
@@ -139,6 +140,23 @@ NEGATED = operation("negative", X)
         ),
         (operation("add", operation("spread", ROW_VALUE), X), operation("add", ROW_VALUE, X)),
         (operation("multiply", TWO, constant(3.0)), constant(6.0)),
+        (
+            operation("multiply", TWO, operation("multiply", ROW_SIZE, X)),
+            operation("multiply", operation("multiply", TWO, ROW_SIZE), X),
+        ),
+        (
+            operation("multiply", ROW_SIZE, operation("multiply", TWO, X)),
+            operation("multiply", operation("multiply", TWO, ROW_SIZE), X),
+        ),
+        (
+            operation(
+                "where",
+                IS_NAN,
+                operation("multiply", ROW_SIZE, X),
+                operation("multiply", ROW_SIZE, Y),
+            ),
+            operation("multiply", ROW_SIZE, operation("where", IS_NAN, X, Y)),
+        ),
     ],
 )
 def test_rules(before, after):
