@@ -32,6 +32,9 @@ WITHOUT_ONCE = [f"--ignore=tests/{name}" for name in ONCE]
 ON_CUDA = ["asymmetric", "binomial_nll", "bpr", "categorical_hinge", "cosine_similarity"]
 ON_CUDA += ["crps_gaussian", "dice", "dpo", "gaussian_kl", "generalized_cross_entropy", "welsch"]
 
+#: Where Linux, and Windows' Linux, show that there is a GPU.
+GPU_FILES = ("/dev/nvidiactl", "/dev/dxg")
+
 #: Rows of the benchmark that show that it runs: of elements, classes, a sequence, rows compared.
 QUICK_ROWS = ["mse", "sigmoid_focal", "ce_65536x10", "ctc_500x32x1000", "info_nce"]
 
@@ -140,6 +143,8 @@ def jax(session: nox.Session) -> None:
 @nox.session(tags=["matrix"])
 def cupy(session: nox.Session) -> None:
     """Run the tests of the matrix on CuPy, for CUDA 13 or `TENSORWEAVER_CUDA`; no GPU: skip."""
+    if not any(map(os.path.exists, GPU_FILES)) and shutil.which("nvidia-smi") is None:
+        session.skip("no sign of an NVIDIA GPU here, and so nothing that CuPy could compute on")
     install(session, "-e", f".[test,cuda{os.environ.get('TENSORWEAVER_CUDA', '13')}]")
     run_tests(session, "--backend", "cupy", "-m", "matrix or gpu")
 
@@ -180,10 +185,12 @@ def cuda_on_cpu(session: nox.Session) -> None:
     session.env["TENSORWEAVER_REQUIRE_CUDA_ON_CPU"] = "1"  # no test may skip for want of a compiler
     shared = Path(session.create_tmp()).resolve() / "shared"  # each kernel is compiled once
     session.env["TENSORWEAVER_CACHE"] = os.environ.get("TENSORWEAVER_CACHE", str(shared))
+    some = "4" if os.environ.get("CI") else "1"  # a compilation each
     run_tests(session, "tests/helpers/cuda_on_cpu")
     names = ("backends", "shapes", "user_losses", "weights")
-    paths = ["tests/accuracy", "tests/losses", *(f"tests/loss/test_{name}.py" for name in names)]
+    paths = ["tests/accuracy", *(f"tests/loss/test_{name}.py" for name in names)]
     run_tests(session, "--engine", "cuda", *paths)
+    run_tests(session, "--engine", "cuda", "tests/losses", "--one-in", some)
     chosen = " or ".join(f"[{name}_loss-float32]" for name in ON_CUDA)
     run_tests(session, "--engine", "cuda", "tests/battery/test_accuracy.py", "-k", chosen)
     kernels = Path(session.create_tmp()).resolve() / "kernels"  # lines of this run alone count
@@ -265,16 +272,20 @@ def check_contents(session: nox.Session, wheel: Path) -> None:
 
 @nox.session(tags=["matrix"])
 def minimums(session: nox.Session) -> None:
-    """Run the suite on the oldest NumPy, array-api-compat and llvmlite that are allowed."""
+    """Run the suite on the oldest NumPy, array-api-compat and llvmlite that are allowed; under CI
+    every other test.
+    """
     install(session, "-e", ".[test]", *group("minimums"))
-    run_tests(session, "--backend", "numpy", *WITHOUT_ONCE)
+    some = "2" if os.environ.get("CI") else "1"
+    run_tests(session, "--backend", "numpy", *WITHOUT_ONCE, "--one-in", some)
 
 
 @nox.session(python=PYTHONS[1:], tags=["matrix"])
 def pythons(session: nox.Session) -> None:
-    """Run the suite on the later Pythons that are installed."""
+    """Run the suite on the later Pythons that are installed; under CI one test in three."""
     install(session, "-e", ".[test]")
-    run_tests(session, "--backend", "numpy", *WITHOUT_ONCE)
+    some = "3" if os.environ.get("CI") else "1"
+    run_tests(session, "--backend", "numpy", *WITHOUT_ONCE, "--one-in", some)
 
 
 @nox.session(venv_backend="none", requires=["frameworks"], tags=["matrix"])

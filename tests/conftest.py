@@ -57,6 +57,13 @@ def pytest_addoption(parser):
         "for GPUs, run on the CPU, with NumPy arrays in the place of a GPU's",
     )
     group.addoption(
+        "--one-in",
+        type=int,
+        default=1,
+        metavar="N",
+        help="run one in N of the tests, the same ones every time, where others run them all",
+    )
+    group.addoption(
         "--seed", type=int, help="seed of the rng fixture; random without it, 0 where CI=true"
     )
 
@@ -105,7 +112,10 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("backend", parameters, indirect=True, scope="session")
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
+    parts = {item: zlib.crc32(item.name.encode()) % config.option.one_in for item in items}
+    config.hook.pytest_deselected(items=[item for item in items if parts[item]])
+    items[:] = [item for item in items if not parts[item]]
     for item in items:
         if item.path.name.startswith("test_") and names_frameworks(item.path):
             item.add_marker(pytest.mark.frameworks)

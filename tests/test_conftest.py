@@ -1,5 +1,6 @@
 """The test options do what they say, seen from outside by running pytest on a small suite."""
 
+import re
 import subprocess
 import sys
 
@@ -98,6 +99,15 @@ def test_files_that_name_a_framework_are_marked(pytest_on_suite, tmp_path):
     code, output = pytest_on_suite("-m", "frameworks")
     assert code == pytest.ExitCode.OK
     assert "1 passed, 4 deselected" in output
+
+
+def test_one_in_some_is_the_same_part_every_time(pytest_on_suite):
+    _, whole = pytest_on_suite("--one-in", "1")
+    parts = [pytest_on_suite("--one-in", "3")[1] for _ in range(2)]
+    ran = [re.findall(r"^(?:PASSED|FAILED|ERROR) (\S+)", text, re.MULTILINE) for text in parts]
+    assert ran[0] == ran[1]
+    assert 0 < len(ran[0]) < len(re.findall(r"^(?:PASSED|FAILED|ERROR) ", whole, re.MULTILINE))
+    assert f"{4 - len(ran[0])} deselected" in parts[0]
 
 
 def test_the_seed_decides_the_numbers_and_is_printed_on_failure(pytest_on_suite):

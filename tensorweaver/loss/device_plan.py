@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from tensorweaver.compiler.compile import weave_cuda
+from tensorweaver.compiler.cuda.engine import COUNTED
 from tensorweaver.compiler.graph import Level
 from tensorweaver.loss.fused_plan import TOTAL, FusedPlan
 
@@ -70,9 +71,14 @@ class DevicePlan(FusedPlan):
         (total,) = self.queue(kernel, views, scalars, results, divisor)
         return total.quotient[()]
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether the divisor of the sum has to be counted on the device."""
+        return self.divisor is None and self.variant.value.outputs[1].level is not Level.SCALAR
+
     def count_views(self, views: list[Any]) -> Any:
         """The divisor of the sum."""
-        if self.divisor is not None or self.variant.value.outputs[1].level is Level.SCALAR:
+        if not self.is_counted:
             return super().count_views(views)
         (total,) = self.queue(self.fused_kernel("count", (), (TOTAL,)), views, (), (), None)
         return total.count
@@ -121,9 +127,13 @@ class DevicePlan(FusedPlan):
 
     # ------------------------------------------------------------------------------ on the device
     def value(self, arrays: Sequence[Any]) -> Any:
-        """The loss."""
+        """The loss; where its divisor has to be counted, that is done in the same run."""
         with self.launcher.at(self.device):
-            return super().value(arrays)
+            if not self.is_counted or self.question.reduction == "none":
+                return super().value(arrays)
+            kernel = self.fused_kernel("counted_value", (), (TOTAL, TOTAL))
+            _, total = self.queue(kernel, self.views(arrays), (), (), COUNTED)
+            return total.quotient[()]
 
     def value_and_gradient(
         self, wrt: tuple[str, ...], arrays: Sequence[Any], targets: Sequence[Any] = ()

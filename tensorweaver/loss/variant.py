@@ -178,6 +178,8 @@ class Variant:
             return self.value.with_outputs(loss)
         if kind == "count":
             return self.value.with_outputs(count)
+        if kind == "counted_value":
+            return self.value.with_outputs(count, loss)
         if kind == "gradient":
             return gradient_graph(self.value, wrt, value=False)
         if kind == "value_and_gradient":

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tensorweaver.compiler.graph import Graph
     from tensorweaver.compiler.schedule import Output
 
-__all__ = ["CudaKernel", "Total"]
+__all__ = ["COUNTED", "CudaKernel", "Total"]
 
 ROUTES_KEPT = 256
 """For how many shapes and layouts the way to the kernel is remembered."""
@@ -37,6 +37,9 @@ LONG_ROW = 1 << 20
 
 NOWHERE = np.uint64(0)
 """The address that kernels take for none."""
+
+COUNTED = "counted"
+"""The divisor of totals of which the first is a count: that."""
 
 NO_NUMBER = np.float64(0)
 """What stands before an address that is taken instead."""
@@ -194,10 +197,13 @@ class CudaKernel(GraphKernel):
         shape, classes, inputs, scalars, results
             As for `FusedKernel`; a scalar may be one float64 on the device.
         divisor
-            What the totals are divided by: a number, one float64 on the device, or None for counts.
+            What the totals are divided by: a number, one float64 on the device, None for counts,
+            or `COUNTED`.
         """
-        totals = self.new_totals(launcher, counts=divisor is None)
+        totals = self.new_totals(launcher, divisor)
         end = scalar_words(1.0 if divisor is None else divisor)
+        if divisor is COUNTED:
+            end = scalar_words(totals[0].count)
         if not math.prod(shape):
             self.finish_nothing(launcher, totals, end)
             return totals
@@ -217,11 +223,12 @@ class CudaKernel(GraphKernel):
                 given[i][...] = arrays[i]
         return totals
 
-    def new_totals(self, launcher: Launcher, *, counts: bool) -> list[Total]:
-        """Room for the sums."""
-        if counts:
-            return [Total(None, launcher.empty((2,), "float64")) for _ in range(self.totals)]
-        return [Total(launcher.empty((), self.dtype), None) for _ in range(self.totals)]
+    def new_totals(self, launcher: Launcher, divisor: Any) -> list[Total]:
+        """Room for the sums, counts first."""
+        counts = self.totals if divisor is None else int(divisor is COUNTED)
+        found = [Total(None, launcher.empty((2,), "float64")) for _ in range(counts)]
+        rest = self.totals - counts
+        return found + [Total(launcher.empty((), self.dtype), None) for _ in range(rest)]
 
     def launch(
         self, launcher: Launcher, route: Route, words: list[Any], sums: tuple[list[Total], Words]

@@ -414,8 +414,8 @@ RESULTS = """
 __device__ __forceinline__ void settle(
     double total, double divisor, const double *divisor_at, real *quotient, double *count
 ) {
-    if (divisor_at) divisor = *divisor_at;
     if (quotient) {
+        if (divisor_at) divisor = *divisor_at;
         const double over_nothing = total != total ? total : 0.0;
         *quotient = static_cast<real>(divisor != 0.0 ? total / divisor : over_nothing);
     }

@@ -53,6 +53,24 @@ def test_the_kernels_really_run(rng):
     assert len(launcher.modules) == 2
 
 
+def test_what_a_mean_counts_is_counted_where_the_losses_are_added_up(rng):
+    logits, labels = rows(rng, 300, 200)
+    labels[::3] = -100
+    few, mask = logits[0], np.arange(200) % 7 != 0
+    wanted = [by_numpy(tw.cross_entropy_loss, [logits, labels], kind="mean")]
+    wanted.append(by_numpy(tw.mse_loss, [few, 2 * few], {"where": mask}, kind="mean"))
+    wanted.append(by_numpy(tw.mse_loss, [few, 2 * few], {"where": ~mask & mask}, kind="mean"))
+    with computed_by_kernels() as launcher:
+        found = [tw.cross_entropy_loss(logits, labels)]
+        assert launcher.launches == {"resident_rows": 1, "finish": 2}
+        found.append(tw.mse_loss(few, 2 * few, where=mask))
+        assert launcher.launches == {"resident_rows": 1, "finish": 2, "pointwise": 1}
+        found.append(tw.mse_loss(few, 2 * few, where=~mask & mask))
+    for got, (want,) in zip(found, wanted, strict=True):
+        assert_close(got, want, rtol=1e-6)
+    assert found[-1] == 0
+
+
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_loss_and_all_that_is_asked_of_it(name, kind):
