@@ -165,17 +165,19 @@ def shares_of_mixture(xp: Any, p: Any, q: Any, ratio: Any, beta: float, *, const
     """The classes' shares, from `ratio = log(q / p)`. `constant` is `log(1 - beta)`, or 0 where
     what it adds to classes far from equality is added elsewhere.
 
-    Near equality, with `x = log(m / p)` and `y = log(m / q)`, `beta p (exp(x) - 1 - x) + (1 - beta)
-    q (exp(y) - 1 - y)`: what is added to either divergence cancels between them, class by class.
+    Near equality, with `x = m / p - 1` and `y = m / q - 1`, `beta p (x - log(1 + x)) + (1 - beta) q
+    (y - log(1 + y))`: what is added to either divergence cancels between them, class by class.
+    Elsewhere both logarithms are made of one, the softplus of how far `beta p` outweighs the rest.
     """
     rest = 1 - beta
     is_near = xp.abs(ratio) < 1
     close = xp.where(is_near, ratio, 0.0)
-    x = xp.log1p(rest * xp.expm1(close))
-    y = xp.log1p(beta * xp.expm1(-close))
-    near = beta * (p * xp.expm1mx(x)) + rest * (q * xp.expm1mx(y))
-    far_x = xp.logaddexp(math.log(rest) + ratio, math.log(beta))
-    far_y = xp.softplus(math.log(beta / rest) - ratio) + constant
+    x, y = rest * xp.expm1(close), beta * xp.expm1(-close)
+    near = -(beta * (p * xp.log1pmx(x)) + rest * (q * xp.log1pmx(y)))
+    lead = math.log(beta / rest) - ratio
+    behind = (math.log(rest) + ratio) + xp.softplus(lead)
+    far_x = xp.where(lead > 0, math.log(beta) + xp.softplus(-lead), behind)
+    far_y = xp.softplus(lead) + constant
     first = xp.where(p == 0, 0.0, beta * (p * far_x))
     second = xp.where(q == 0, 0.0, rest * (q * far_y))
     return xp.where(is_near, near, -(first + second))
