@@ -69,10 +69,16 @@ def run(session: nox.Session, *command: str, within: str | None = None) -> None:
     session.run(python, *command)
 
 
-def run_tests(session: nox.Session, *arguments: str, within: str | None = None) -> None:
-    """Run pytest with one worker a core; what follows `--` comes last and wins."""
+def run_tests(
+    session: nox.Session, *arguments: str, within: str | None = None, one_in: int = 1
+) -> None:
+    """Run pytest with one worker a core, under CI only `one_in` some of the tests; what follows
+    `--` comes last and wins.
+    """
     # Neighbours share fixtures and kernels, so a worker gets them together.
-    workers = ("-n", "auto", "--dist", "worksteal")
+    workers = ["-n", "auto", "--dist", "worksteal"]
+    if one_in > 1 and os.environ.get("CI"):
+        workers += ["--one-in", str(one_in)]
     run(session, "-m", "pytest", *workers, *arguments, *session.posargs, within=within)
 
 
@@ -108,7 +114,8 @@ def engines(session: nox.Session, engine: str) -> None:
     """Run every test that an engine computes in with one for all calls, whatever their size.
 
     `numpy` interprets what is small, so `interpret` runs those alone whose arrays are large; and
-    `llvm` leaves the losses one by one, of which each has a kernel, to the battery.
+    `llvm` leaves the losses one by one, of which each has a kernel, to the battery. Under CI one in
+    three, for there `numpy` and its battery ask each engine too.
     """
     names = ["accuracy", "loss", "test_check.py", "test_functions.py"]
     names += ["losses/test_peer_failures.py" if engine == "llvm" else "losses"]
@@ -118,26 +125,33 @@ def engines(session: nox.Session, engine: str) -> None:
         names += ["loss/test_looking_inside.py", "loss/test_threads.py"]
         names += ["losses/test_peer_failures.py"]
     chosen = ("--backend", "numpy", "--engine", engine, "--ignore=tests/loss/engines")
-    run_tests(session, *chosen, *(f"tests/{name}" for name in names), within="light")
+    some = 1 if engine == "interpret" else 3
+    run_tests(session, *chosen, *(f"tests/{name}" for name in names), within="light", one_in=some)
 
 
 @nox.session(venv_backend="none", requires=["light"], tags=["matrix"])
 def dask(session: nox.Session) -> None:
-    """Run the tests of the matrix on Dask, on arrays of several blocks."""
-    run_tests(session, "--require-backend", "--backend", "dask", "-m", "matrix", within="light")
+    """Run the tests of the matrix on Dask, on arrays of several blocks; under CI every loss, and
+    one in two of the other tests.
+    """
+    arguments = ("--require-backend", "--backend", "dask", "-m", "matrix")
+    run_tests(session, *arguments, within="light", one_in=2)
 
 
 @nox.session(venv_backend="none", requires=["frameworks"], tags=["matrix"])
 def torch(session: nox.Session) -> None:
-    """Run the tests of the matrix on PyTorch, and those that use PyTorch, JAX, Dask or optax."""
+    """Run the tests of the matrix on PyTorch, and those that use PyTorch, JAX, Dask or optax; under
+    CI every loss, and one in two of the other tests.
+    """
     arguments = ("--require-backend", "--backend", "torch", "-m", "matrix or frameworks")
-    run_tests(session, *arguments, within="frameworks")
+    run_tests(session, *arguments, within="frameworks", one_in=2)
 
 
 @nox.session(venv_backend="none", requires=["frameworks"], tags=["matrix"])
 def jax(session: nox.Session) -> None:
-    """Run the tests of the matrix on JAX."""
-    run_tests(session, "--require-backend", "--backend", "jax", "-m", "matrix", within="frameworks")
+    """Run the tests of the matrix on JAX; under CI every loss, and one in two of the others."""
+    arguments = ("--require-backend", "--backend", "jax", "-m", "matrix")
+    run_tests(session, *arguments, within="frameworks", one_in=2)
 
 
 @nox.session(tags=["matrix"])
@@ -185,12 +199,11 @@ def cuda_on_cpu(session: nox.Session) -> None:
     session.env["TENSORWEAVER_REQUIRE_CUDA_ON_CPU"] = "1"  # no test may skip for want of a compiler
     shared = Path(session.create_tmp()).resolve() / "shared"  # each kernel is compiled once
     session.env["TENSORWEAVER_CACHE"] = os.environ.get("TENSORWEAVER_CACHE", str(shared))
-    some = "4" if os.environ.get("CI") else "1"  # a compilation each
     run_tests(session, "tests/helpers/cuda_on_cpu")
     names = ("backends", "shapes", "user_losses", "weights")
     paths = ["tests/accuracy", *(f"tests/loss/test_{name}.py" for name in names)]
     run_tests(session, "--engine", "cuda", *paths)
-    run_tests(session, "--engine", "cuda", "tests/losses", "--one-in", some)
+    run_tests(session, "--engine", "cuda", "tests/losses", one_in=4)  # a compilation each
     chosen = " or ".join(f"[{name}_loss-float32]" for name in ON_CUDA)
     run_tests(session, "--engine", "cuda", "tests/battery/test_accuracy.py", "-k", chosen)
     kernels = Path(session.create_tmp()).resolve() / "kernels"  # lines of this run alone count
@@ -273,19 +286,17 @@ def check_contents(session: nox.Session, wheel: Path) -> None:
 @nox.session(tags=["matrix"])
 def minimums(session: nox.Session) -> None:
     """Run the suite on the oldest NumPy, array-api-compat and llvmlite that are allowed; under CI
-    every other test.
+    one test in three.
     """
     install(session, "-e", ".[test]", *group("minimums"))
-    some = "2" if os.environ.get("CI") else "1"
-    run_tests(session, "--backend", "numpy", *WITHOUT_ONCE, "--one-in", some)
+    run_tests(session, "--backend", "numpy", *WITHOUT_ONCE, one_in=3)
 
 
 @nox.session(python=PYTHONS[1:], tags=["matrix"])
 def pythons(session: nox.Session) -> None:
     """Run the suite on the later Pythons that are installed; under CI one test in three."""
     install(session, "-e", ".[test]")
-    some = "3" if os.environ.get("CI") else "1"
-    run_tests(session, "--backend", "numpy", *WITHOUT_ONCE, "--one-in", some)
+    run_tests(session, "--backend", "numpy", *WITHOUT_ONCE, one_in=3)
 
 
 @nox.session(venv_backend="none", requires=["frameworks"], tags=["matrix"])

@@ -61,7 +61,7 @@ def pytest_addoption(parser):
         type=int,
         default=1,
         metavar="N",
-        help="run one in N of the tests, the same ones every time, where others run them all",
+        help="run one in N of the tests, the same ones every time, and all that are marked `whole`",
     )
     group.addoption(
         "--seed", type=int, help="seed of the rng fixture; random without it, 0 where CI=true"
@@ -113,9 +113,14 @@ def pytest_generate_tests(metafunc):
 
 
 def pytest_collection_modifyitems(config, items):
-    parts = {item: zlib.crc32(item.name.encode()) % config.option.one_in for item in items}
-    config.hook.pytest_deselected(items=[item for item in items if parts[item]])
-    items[:] = [item for item in items if not parts[item]]
+    number = config.option.one_in
+    left_out = {
+        item
+        for item in items
+        if zlib.crc32(item.name.encode()) % number and not item.get_closest_marker("whole")
+    }
+    config.hook.pytest_deselected(items=list(left_out))
+    items[:] = [item for item in items if item not in left_out]
     for item in items:
         if item.path.name.startswith("test_") and names_frameworks(item.path):
             item.add_marker(pytest.mark.frameworks)

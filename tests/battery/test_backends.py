@@ -8,6 +8,8 @@ from tests.battery.select import once_a_loss
 from tests.battery.test_laws import several
 from tests.helpers.compare import assert_close
 
+pytestmark = pytest.mark.whole
+
 
 def moved(case, arrays, options, to_array):
     """The arguments as arrays of the backend."""
