@@ -76,6 +76,16 @@ def test_rows_of_masks_are_looked_at(engine):
     assert tw.dice_loss(probabilities, targets, where=kept) > 0
 
 
+@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_the_first_of_many_is_named_whoever_finds_it(threads, dtype):
+    tw.set_num_threads(threads)
+    targets = np.zeros((500, 1000), dtype)  # more than all parts that are looked at at once
+    targets[[499, 321, 322], [0, 7, 3]] = 2.0
+    with pytest.raises(tw.ArgumentError, match=r"targets\[321, 7\] is 2.0"):
+        tw.binary_cross_entropy_loss.grad(np.full_like(targets, 0.5), targets)
+
+
 def test_out_is_not_touched():
     out = np.full(3, 7.0)
     with pytest.raises(tw.ArgumentError, match=r"targets\[2\] is 2.0"):
