@@ -132,26 +132,26 @@ def engines(session: nox.Session, engine: str) -> None:
 @nox.session(venv_backend="none", requires=["light"], tags=["matrix"])
 def dask(session: nox.Session) -> None:
     """Run the tests of the matrix on Dask, on arrays of several blocks; under CI every loss, and
-    one in two of the other tests.
+    one in three of the other tests.
     """
     arguments = ("--require-backend", "--backend", "dask", "-m", "matrix")
-    run_tests(session, *arguments, within="light", one_in=2)
+    run_tests(session, *arguments, within="light", one_in=3)
 
 
 @nox.session(venv_backend="none", requires=["frameworks"], tags=["matrix"])
 def torch(session: nox.Session) -> None:
     """Run the tests of the matrix on PyTorch, and those that use PyTorch, JAX, Dask or optax; under
-    CI every loss, and one in two of the other tests.
+    CI every loss, and one in three of the other tests.
     """
     arguments = ("--require-backend", "--backend", "torch", "-m", "matrix or frameworks")
-    run_tests(session, *arguments, within="frameworks", one_in=2)
+    run_tests(session, *arguments, within="frameworks", one_in=3)
 
 
 @nox.session(venv_backend="none", requires=["frameworks"], tags=["matrix"])
 def jax(session: nox.Session) -> None:
-    """Run the tests of the matrix on JAX; under CI every loss, and one in two of the others."""
+    """Run the tests of the matrix on JAX; under CI every loss, and one in three of the others."""
     arguments = ("--require-backend", "--backend", "jax", "-m", "matrix")
-    run_tests(session, *arguments, within="frameworks", one_in=2)
+    run_tests(session, *arguments, within="frameworks", one_in=3)
 
 
 @nox.session(tags=["matrix"])
