@@ -99,7 +99,7 @@ def kind_of_sum(node: Node, maximum: Node) -> str | None:
         _, if_largest, otherwise = term.arguments
         if is_number(if_largest, 0):
             fixed = not uses(otherwise, maximum)
-            return "others" if fixed else "smaller" if is_decay(otherwise, maximum) else None
+            return "others" if fixed else "smaller" if falls_below(otherwise, maximum) else None
         return "largest" if is_number(otherwise, 0) and not uses(if_largest, maximum) else None
     return "scaled" if is_scaled(term, maximum) else None
 
@@ -109,10 +109,10 @@ def is_scaled(term: Node, maximum: Node) -> bool:
     if term.name == "where":
         condition, *branches = term.arguments
         return not uses(condition, maximum) and all(is_scaled(b, maximum) for b in branches)
-    return is_decay(term, maximum) or is_number(term, 0)
+    return falls_below(term, maximum) or is_number(term, 0)
 
 
-def is_decay(node: Node, maximum: Node) -> bool:
+def falls_below(node: Node, maximum: Node) -> bool:
     """Whether it is `exp(x - maximum)`, where a logit of +inf may stand at the maximum."""
     return node.name == "exp" and is_shifted(node.arguments[0], maximum)
 
